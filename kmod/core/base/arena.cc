@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+// Arena: chunks from the platform, doubling from 16 KiB up to 1 MiB, or as large as a block that needs more.
+#include "core/base/arena.h"
+
+namespace wring {
+
+namespace {
+constexpr usize kAlign = 16;
+constexpr usize kFirstChunk = 16 * 1024;
+constexpr usize kLargestChunk = 1024 * 1024;
+constexpr usize kHeader = 16;  // of a chunk
+}  // namespace
+
+// A chunk with room for `bytes`: one that a rewind has given up, else a new one.
+Arena::Chunk* Arena::take_chunk(usize bytes, bool* is_dirty) {
+  bytes += kHeader;
+  if (spare_ && spare_->bytes >= bytes) {
+    Chunk* chunk = spare_;
+    spare_ = chunk->next;
+    *is_dirty = true;
+    return chunk;
+  }
+  usize chunk_bytes = chunks_ ? min(chunks_->bytes * 2, kLargestChunk) : kFirstChunk;
+  chunk_bytes = max(chunk_bytes, bytes);
+  if (chunk_bytes > budget_ - min(used_, budget_)) {
+    free_spare();
+    chunk_bytes = bytes;  // the budget's tail: exactly what is asked for
+    if (chunk_bytes > budget_ - min(used_, budget_)) return nullptr;
+  }
+  auto* chunk = static_cast<Chunk*>(wring_os_alloc(chunk_bytes));
+  if (!chunk) return nullptr;
+  used_ += chunk_bytes;
+  chunk->bytes = chunk_bytes;
+  *is_dirty = false;
+  return chunk;
+}
+
+void* Arena::alloc(usize bytes) {
+  // Keeps the additions below from overflowing as well.
+  if (bytes > min(budget_, ~usize{0} / 2)) return nullptr;
+  bytes = align_up(bytes ? bytes : 1, kAlign);
+  if (static_cast<usize>(limit_ - cursor_) < bytes) {
+    bool is_dirty;
+    Chunk* chunk = take_chunk(bytes, &is_dirty);
+    if (!chunk) return nullptr;
+    chunk->next = chunks_;
+    chunks_ = chunk;
+    u8* start = reinterpret_cast<u8*>(chunk) + kHeader;
+    u8* end = reinterpret_cast<u8*>(chunk) + chunk->bytes;
+    // A large block gets a chunk of its own; small ones go on where more room is left.
+    if (end - (start + bytes) < limit_ - cursor_) {
+      if (is_dirty) __builtin_memset(start, 0, bytes);
+      return start;
+    }
+    cursor_ = start;
+    limit_ = end;
+    dirty_ = is_dirty ? end : nullptr;
+  }
+  u8* p = cursor_;
+  cursor_ += bytes;
+  if (p < dirty_) __builtin_memset(p, 0, min(bytes, static_cast<usize>(dirty_ - p)));
+  return p;
+}
+
+void Arena::rewind(const Mark& mark) {
+  // If the cursor has moved on to another chunk, how far the mark's was used is not known.
+  dirty_ = limit_ == mark.limit ? max(dirty_, cursor_) : mark.limit;
+  while (chunks_ != mark.chunk) {
+    Chunk* chunk = chunks_;
+    chunks_ = chunk->next;
+    chunk->next = spare_;
+    spare_ = chunk;
+  }
+  cursor_ = mark.cursor;
+  limit_ = mark.limit;
+}
+
+void Arena::free_spare() {
+  while (spare_) {
+    Chunk* next = spare_->next;
+    used_ -= spare_->bytes;
+    wring_os_free(spare_);
+    spare_ = next;
+  }
+}
+
+void Arena::reset() {
+  static_assert(sizeof(Chunk) <= kHeader);
+  free_spare();
+  while (chunks_) {
+    Chunk* next = chunks_->next;
+    wring_os_free(chunks_);
+    chunks_ = next;
+  }
+  cursor_ = limit_ = dirty_ = nullptr;
+  used_ = 0;
+}
+
+}  // namespace wring

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+// Arena: bump allocation for everything with one lifetime (a module, a compilation), with a byte budget.
+#pragma once
+
+#include "core/base/span.h"
+
+namespace wring {
+
+class Arena {
+ public:
+  // max_bytes bounds what the arena may take from the platform over its life.
+  explicit Arena(usize max_bytes) : budget_(max_bytes) {}
+  ~Arena() { reset(); }
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  // Zero-filled, aligned to 16. nullptr when the platform or the budget has no more.
+  void* alloc(usize bytes);
+
+  template <class T>
+  T* make() {
+    void* p = alloc(sizeof(T));
+    return p ? new (p) T() : nullptr;
+  }
+  // An array of `count` zero-filled Ts (T: trivially destructible, all-zero is a valid T).
+  // An empty span with data() == nullptr on failure when count > 0.
+  template <class T>
+  Span<T> make_array(usize count) {
+    if (count == 0) return {};
+    if (count > ~usize{0} / sizeof(T)) return {};
+    T* p = static_cast<T*>(alloc(count * sizeof(T)));
+    return p ? Span<T>(p, count) : Span<T>();
+  }
+
+  // Frees everything at once; the budget starts anew.
+  void reset();
+  usize bytes_used() const { return used_; }
+  usize budget() const { return budget_; }
+
+ private:
+  struct Chunk {
+    Chunk* next;
+    usize bytes;
+  };
+
+ public:
+  // A point in the arena's life. rewind() gives up everything allocated since; the memory stays with the arena, to
+  // be allocated (and cleared) again.
+  struct Mark {
+    Chunk* chunk;
+    u8* cursor;
+    u8* limit;
+  };
+  Mark mark() const { return {chunks_, cursor_, limit_}; }
+  void rewind(const Mark& mark);
+
+ private:
+  Chunk* take_chunk(usize bytes, bool* is_dirty);
+  void free_spare();
+
+  Chunk* chunks_ = nullptr;
+  Chunk* spare_ = nullptr;  // given up by a rewind, in the order they were taken
+  u8* cursor_ = nullptr;
+  u8* limit_ = nullptr;
+  u8* dirty_ =
+      nullptr;  // end of what was in use beyond the cursor before a rewind: not zero any more
+  usize budget_;
+  usize used_ = 0;
+};
+
+// Gives up what is allocated from an arena in its lifetime.
+class ArenaScope {
+ public:
+  explicit ArenaScope(Arena* arena) : arena_(arena), mark_(arena->mark()) {}
+  ~ArenaScope() { arena_->rewind(mark_); }
+  ArenaScope(const ArenaScope&) = delete;
+  ArenaScope& operator=(const ArenaScope&) = delete;
+
+ private:
+  Arena* arena_;
+  Arena::Mark mark_;
+};
+
+}  // namespace wring

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+// Every limit of the engine, in one place. Exceeding one is Err::kLimit with a message naming it.
+#pragma once
+
+#include "core/base/types.h"
+
+namespace wring {
+
+constexpr u32 kMaxModuleBytes = 64u << 20;
+constexpr u32 kMaxTypes = 100'000;
+constexpr u32 kMaxFunctions = 200'000;
+constexpr u32 kMaxImports = 10'000;
+constexpr u32 kMaxExports = 100'000;
+constexpr u32 kMaxCustomSections = 10'000;
+constexpr u32 kMaxGlobals = 100'000;
+constexpr u32 kMaxTables = 100;
+constexpr u32 kMaxMemories = 1;
+constexpr u32 kMaxSegments = 100'000;
+constexpr u32 kMaxTableEntries = 1'000'000;
+constexpr u32 kMaxParams = 1'000;
+constexpr u32 kMaxResults = 1'000;
+constexpr u32 kMaxLocals = 50'000;
+constexpr u32 kMaxFunctionBytes = 8u << 20;
+constexpr u32 kMaxBrTableTargets = 65'520;
+constexpr u32 kMaxBlockDepth = 100'000;
+constexpr u32 kMaxOperandDepth = 1'000'000;  // values on a function's operand stack
+constexpr u32 kMaxMemoryPages = 65'536;      // 4 GiB: the whole 32-bit index space
+constexpr u32 kWasmPageBytes = 65'536;
+
+// Compilation: per function and whole-module memory the compiler may take.
+constexpr usize kMaxCompileBytes = usize{1} << 30;
+constexpr u32 kMaxCodeBytes = 512u << 20;
+constexpr u32 kMaxFrameBytes = 1u << 20;  // of one function
+
+// SSA construction, per function: values carried along edges of the control-flow graph plus steps between
+// states of the locals. Real code stays far below; it bounds what a hostile body can make of many locals times
+// many branches.
+constexpr u64 kMaxSsaWork = u64{32} << 20;
+constexpr u32 kSsaPhiWork =
+    8;  // what a phi counts: it takes that much more memory than a carried value
+
+// Stack (runtime/vmctx.h): what an acyclic program may use on the current kernel stack without checks.
+constexpr u32 kInlineStackBytes = 2048;
+constexpr u32 kMaxTrapFrames = 16;
+// Frames up to this size need no check of their own; a chain of unchecked calls stays below the second figure, so
+// a stack limit leaves room for both, and for what host calls and interrupts need.
+constexpr u32 kSmallFrameBytes = 2048;
+constexpr u32 kMaxUncheckedStackBytes = 6 * 1024;
+constexpr u32 kHostStackBytes = 16 * 1024;
+constexpr u32 kStackHeadroomBytes = kSmallFrameBytes + kMaxUncheckedStackBytes + kHostStackBytes;
+// Function types of a store's modules together, and how many of them may collide in its hash table.
+constexpr u32 kMaxStoreSignatures = 1'000'000;
+constexpr u32 kMaxSignatureProbes = 4096;
+// Fuel is handed out in slices of this size where the host may be asked to yield between them.
+constexpr u32 kFuelSlice = 1u << 20;
+// Bulk operations cost one unit of fuel for this many bytes.
+constexpr u32 kBulkBytesPerFuel = 64;
+
+}  // namespace wring

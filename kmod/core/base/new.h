@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+// Single objects in memory of their own: construction and destruction on top of wring_os_alloc.
+#pragma once
+
+#include "core/base/types.h"
+
+namespace wring {
+
+// nullptr when memory runs out.
+template <class T, class... Args>
+T* make_object(Args... args) {
+  static_assert(alignof(T) <= 16);
+  void* place = wring_os_alloc(sizeof(T));
+  return place ? new (place) T(args...) : nullptr;
+}
+
+template <class T>
+void destroy_object(T* object) {
+  object->~T();
+  wring_os_free(object);
+}
+
+}  // namespace wring

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+// Vec: a growable array in an Arena. Elements are trivially copyable; growth abandons the old storage.
+#pragma once
+
+#include "core/base/arena.h"
+
+namespace wring {
+
+template <class T>
+class Vec {
+ public:
+  Vec() = default;
+  explicit Vec(Arena* arena) : arena_(arena) {}
+  void init(Arena* arena) { *this = Vec(arena); }
+
+  // false when memory runs out; the vector is unchanged then.
+  [[nodiscard]] bool push(const T& value) {
+    if (size_ == capacity_) {
+      T copy = value;  // value may live inside this vector
+      if (!reserve(capacity_ ? usize{capacity_} * 2 : 8)) return false;
+      data_[size_++] = copy;
+      return true;
+    }
+    data_[size_++] = value;
+    return true;
+  }
+  [[nodiscard]] bool reserve(usize capacity) {
+    static_assert(__is_trivially_copyable(T));
+    if (capacity <= capacity_) return true;
+    if (capacity > ~u32{0}) return false;
+    Span<T> grown = arena_->template make_array<T>(capacity);
+    if (!grown.data()) return false;
+    if (size_) __builtin_memcpy(static_cast<void*>(grown.data()), data_, size_ * sizeof(T));
+    data_ = grown.data();
+    capacity_ = static_cast<u32>(capacity);
+    return true;
+  }
+  // Grows (with zero bytes) or shrinks to `size`.
+  [[nodiscard]] bool resize(usize size) {
+    if (size > capacity_ && !reserve(max<usize>(size, usize{capacity_} * 2))) return false;
+    if (size > size_)
+      __builtin_memset(static_cast<void*>(data_ + size_), 0, (size - size_) * sizeof(T));
+    size_ = static_cast<u32>(size);
+    return true;
+  }
+  T pop() {
+    WRING_ASSERT(size_ > 0);
+    return data_[--size_];
+  }
+  void clear() { size_ = 0; }
+
+  u32 size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  T* data() const { return data_; }
+  T& operator[](usize i) const {
+    WRING_ASSERT(i < size_);
+    return data_[i];
+  }
+  T& back() const { return (*this)[size_ - 1]; }
+  T* begin() const { return data_; }
+  T* end() const { return data_ + size_; }
+  Span<T> span() const { return {data_, size_}; }
+
+ private:
+  Arena* arena_ = nullptr;
+  T* data_ = nullptr;
+  u32 size_ = 0;
+  u32 capacity_ = 0;
+};
+
+}  // namespace wring

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+// The compiler's pipeline: functions are compiled callees first, so that a caller knows how much stack is used
+// below it, each in an arena that is reset for the next.
+#include "core/compile.h"
+
+#include "core/ir/cfg.h"
+#include "core/ir/verify.h"
+#include "core/link/callgraph.h"
+
+namespace wring {
+
+namespace {
+
+constexpr u64 kReturnAddressBytes = 8;
+// What may lie below a function that does not check the stack: with its own frame, kMaxUncheckedStackBytes.
+constexpr u64 kMaxUncheckedCallees =
+    kMaxUncheckedStackBytes - kSmallFrameBytes - kReturnAddressBytes;
+
+struct VerifyingObserver final : opt::PassObserver {
+  Err after_pass(const char* pass, const ir::Function& f, Diag* diag) override {
+    return ir::verify(f, pass, diag);
+  }
+};
+
+bool is_exported(const Module& module, u32 func) {
+  return !module.function_exports.empty() && module.function_exports[func] != kNone;
+}
+
+// The state of one module's compilation.
+struct ModuleCompiler {
+  const CompileRequest& request;
+  const Module& module;
+  CodeBuilder* code;
+  CompileResult* result;
+  Arena graph_arena;
+  Arena function_arena;
+  link::CallGraph graph;
+
+  ModuleCompiler(const CompileRequest& r, CodeBuilder* c, CompileResult* out)
+      : request(r),
+        module(*r.module),
+        code(c),
+        result(out),
+        graph_arena(r.max_bytes),
+        function_arena(r.max_bytes) {}
+
+  // Whether the function is another instance's.
+  bool is_foreign(u32 func) const {
+    return module.is_imported_function(func) &&
+           request.bindings.functions[func].kind == BindingKind::kWasm;
+  }
+  Err function(u32 func, Diag* diag);
+  Err functions(Diag* diag);
+  Err adapters(Diag* diag);
+  Err array_entries(Diag* diag);
+  Err array_entry(u32 func, Diag* diag);
+  Err check_hook(Diag* diag);
+  Err hook_entry(Diag* diag);
+};
+
+Err ModuleCompiler::function(u32 func, Diag* diag) {
+  u64 below = graph.callee_depth(func);
+  bool is_recursive = graph.is_recursive(func);
+  x64::FunctionOptions options;
+  options.check_stack = is_recursive || below > kMaxUncheckedCallees;
+  options.consume_fuel = is_recursive && request.metered;
+
+  function_arena.reset();
+  {
+    ir::Function f(&function_arena);
+    TRY(compile_to_ir(request, func, &f, nullptr, diag));
+    TRY(x64::compile_function(f, request.bindings, request.target, options, request.check,
+                              &function_arena, code, diag));
+  }
+
+  const FunctionCode& compiled = code->functions[func];
+  u64 own = u64{compiled.frame_bytes} + kReturnAddressBytes;
+  // Calls of other instances' functions go past their adapters.
+  if (!is_foreign(func)) graph.note(func, own, compiled.has_checked_stack);
+  if (compiled.has_checked_stack)
+    result->needs_stack = true;
+  else
+    result->stack_bytes = max(result->stack_bytes, own + below);
+  return wring_os_yield() ? diag->fail(Err::kInterrupted, kNone, kNone, "interrupted") : Err::kOk;
+}
+
+Err ModuleCompiler::functions(Diag* diag) {
+  for (u32 func : graph.bottom_up()) TRY(function(func, diag));
+  return Err::kOk;
+}
+
+// Imported functions that can be reached other than by a direct call need code of their own. Those of other
+// instances only for the host, which enters through an array entry: tables hold their import slots.
+Err ModuleCompiler::adapters(Diag* diag) {
+  for (u32 func = 0; func < module.imported_functions; func++) {
+    bool is_entered = is_exported(module, func) || module.start == func;
+    if (is_entered || (!is_foreign(func) && module.functions[func].address_taken))
+      TRY(function(func, diag));
+  }
+  return Err::kOk;
+}
+
+Err ModuleCompiler::array_entry(u32 func, Diag* diag) {
+  if (code->array_entries[func] != kNone || code->functions[func].entry == kNone) return Err::kOk;
+  u32 offset = code->bytes.size();
+  TRY(x64::emit_array_entry(module.func_type(func), func, request.target, code, diag));
+  code->array_entries[func] = offset;
+  return Err::kOk;
+}
+
+Err ModuleCompiler::array_entries(Diag* diag) {
+  for (const Export& e : module.exports)
+    if (e.kind == ExternKind::kFunc) TRY(array_entry(e.index, diag));
+  if (module.start != kNone) TRY(array_entry(module.start, diag));
+  if (request.has_hook) TRY(array_entry(request.hook.func, diag));
+  return Err::kOk;
+}
+
+Err ModuleCompiler::check_hook(Diag* diag) {
+  if (!request.has_hook) return Err::kOk;
+  u32 func = request.hook.func;
+  if (func >= module.functions.size() || module.is_imported_function(func))
+    return diag->fail(Err::kInvalid, func, kNone,
+                      "the hook's function is not defined in the module");
+  const FuncType& type = module.func_type(func);
+  if (type.params.size() > 1 || (type.params.size() == 1 && type.params[0] != ValType::kI32) ||
+      type.results.size() != 1 || type.results[0] != ValType::kI32)
+    return diag->fail(Err::kInvalid, func, module.functions[func].body.begin,
+                      "the hook's function is not () -> i32 or (i32) -> i32");
+  return Err::kOk;
+}
+
+Err ModuleCompiler::hook_entry(Diag* diag) {
+  if (!request.has_hook) return Err::kOk;
+  x64::HookEntry hook = request.hook;
+  hook.own_stack = result->needs_stack;
+  return x64::emit_hook_entry(hook, request.target, code, &result->hook_entry, diag);
+}
+
+}  // namespace
+
+Err check_supported(const Module& module, Diag* diag) {
+  for (const Global& global : module.globals)
+    if (is_ref(global.type.type))
+      return diag->fail(Err::kUnsupported, kNone, global.init.begin,
+                        "not supported yet: global of type %s", name_of(global.type.type));
+  for (const Table& table : module.tables)
+    if (table.type.elem != ValType::kFuncRef)
+      return diag->fail(Err::kUnsupported, kNone, kNone, "not supported yet: table of type %s",
+                        name_of(table.type.elem));
+  for (const ElementSegment& segment : module.elements)
+    if (segment.type != ValType::kFuncRef)
+      return diag->fail(Err::kUnsupported, kNone, segment.offset.begin,
+                        "not supported yet: element segment of type %s", name_of(segment.type));
+  return Err::kOk;
+}
+
+Err compile_to_ir(const CompileRequest& request, u32 func, ir::Function* out,
+                  opt::PassObserver* observer, Diag* diag) {
+  VerifyingObserver verifying;
+  if (!observer && request.check) observer = &verifying;
+  ir::BuildContext context = {request.module, &request.bindings, request.type_ids, request.metered,
+                              request.max_memory_pages};
+  TRY(ir::build(context, func, out, diag));
+  if (observer) TRY(observer->after_pass("build", *out, diag));
+  return request.optimize ? opt::optimize(out, observer, diag)
+                          : ir::split_critical_edges(out, diag);
+}
+
+Err compile_module(const CompileRequest& request, Arena* arena, CodeBuilder* code,
+                   CompileResult* result, Diag* diag) {
+  ModuleCompiler compiler(request, code, result);
+  u32 functions = request.module->functions.size();
+  code->functions = arena->make_array<FunctionCode>(functions);
+  code->array_entries = arena->make_array<u32>(functions);
+  if (code->functions.size() != functions || code->array_entries.size() != functions)
+    return diag->no_memory();
+  for (u32 i = 0; i < functions; i++) {
+    code->functions[i] = FunctionCode();
+    code->array_entries[i] = kNone;
+  }
+  TRY(check_supported(*request.module, diag));
+  TRY(compiler.check_hook(diag));
+  TRY(compiler.graph.build(*request.module, request.bindings, request.type_ids,
+                           &compiler.graph_arena, diag));
+  TRY(x64::emit_stubs(request.target, code, diag));
+  TRY(compiler.adapters(diag));
+  TRY(compiler.functions(diag));
+  TRY(compiler.array_entries(diag));
+  TRY(compiler.hook_entry(diag));
+  if (result->stack_bytes > kInlineStackBytes) result->needs_stack = true;
+  return Err::kOk;
+}
+
+}  // namespace wring

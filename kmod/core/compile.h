@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+// The compiler's pipeline for a whole module: call graph, then each function through IR, optimizer and back end.
+#pragma once
+
+#include "core/ir/build.h"
+#include "core/link/code.h"
+#include "core/opt/opt.h"
+#include "core/x64/x64.h"
+
+namespace wring {
+
+struct CompileRequest {
+  const Module* module = nullptr;
+  Bindings bindings;
+  Span<const u32> type_ids;  // Store-wide signature id per module type
+  Target target;
+  bool has_hook = false;
+  x64::HookEntry hook;
+  bool check = false;  // run the IR verifier between passes and the allocation checker
+  bool metered = true;
+  bool optimize = true;
+  usize max_bytes = 0;                     // memory one function's compilation may take
+  u32 max_memory_pages = kMaxMemoryPages;  // see ir::BuildContext
+};
+
+struct CompileResult {
+  bool needs_stack = false;  // see wring_code_needs_stack
+  u64 stack_bytes = 0;       // see wring_code_stack_bytes
+  u32 hook_entry = kNone;
+};
+
+// Whether the module uses what is validated but not supported yet outside of functions: Err::kUnsupported.
+Err check_supported(const Module& module, Diag* diag);
+
+// Compiles everything into *code, which is in `arena`. May sleep; asks wring_os_yield between functions.
+Err compile_module(const CompileRequest& request, Arena* arena, CodeBuilder* code,
+                   CompileResult* result, Diag* diag);
+
+// The first two stages for one function, as compile_module runs them.
+Err compile_to_ir(const CompileRequest& request, u32 func, ir::Function* out,
+                  opt::PassObserver* observer, Diag* diag);
+
+}  // namespace wring

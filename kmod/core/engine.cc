@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0
+// The engine's C interface: stores, modules and code. Instances and invocations are in runtime/.
+#include "core/engine.h"
+
+#include "core/base/new.h"
+#include "core/compile.h"
+#include "core/runtime/lifetime.h"
+
+using namespace wring;  // NOLINT(google-build-using-namespace): everything below is C functions
+
+static_assert(static_cast<int>(Err::kInterrupted) == WRING_ERR_INTERRUPTED);
+static_assert(WRING_NO_INDEX == kNone);
+static_assert(WRING_MIN_STACK_BYTES >= kStackHeadroomBytes);
+static_assert(static_cast<int>(BindingKind::kConstant) == WRING_BIND_CONSTANT);
+static_assert(static_cast<int>(MapKind::kPerCpuArray) == WRING_MAP_PERCPU_ARRAY);
+
+namespace {
+
+usize compile_bytes(const wring_limits& limits) {
+  return limits.compile_bytes ? min<usize>(limits.compile_bytes, kMaxCompileBytes)
+                              : kMaxCompileBytes;
+}
+
+u32 code_bytes(const wring_limits& limits) {
+  return limits.code_bytes ? min(limits.code_bytes, kMaxCodeBytes) : kMaxCodeBytes;
+}
+
+wring_str to_str(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+char letter_of(ValType type) {
+  switch (type) {
+    case ValType::kI32: return 'i';
+    case ValType::kI64: return 'l';
+    case ValType::kF32: return 'f';
+    case ValType::kF64: return 'd';
+    case ValType::kV128: return 'v';
+    case ValType::kFuncRef: return 'F';
+    case ValType::kExternRef: return 'X';
+    case ValType::kBottom: break;
+  }
+  WRING_UNREACHABLE();
+}
+
+template <usize N>
+void to_letters(Span<const ValType> types, char (&out)[N]) {
+  usize n = 0;
+  for (ValType type : types) {
+    if (n == N - 2) {
+      out[n++] = '?';
+      break;
+    }
+    out[n++] = letter_of(type);
+  }
+  out[n] = 0;
+}
+
+void describe(const Module& module, ExternKind kind, u32 index, wring_extern_desc* out) {
+  out->kind = static_cast<u32>(kind);
+  out->index = index;
+  if (kind == ExternKind::kGlobal) {
+    const GlobalType& type = module.globals[index].type;
+    to_letters({&type.type, 1}, out->results);
+    if (type.is_mutable) out->params[0] = 'm';
+  }
+  if (kind != ExternKind::kFunc) return;
+  to_letters(module.func_type(index).params, out->params);
+  to_letters(module.func_type(index).results, out->results);
+}
+
+bool is_name(Bytes bytes, const char* name) {
+  for (u8 byte : bytes)
+    if (*name == 0 || byte != static_cast<u8>(*name++)) return false;
+  return *name == 0;
+}
+
+bool is_types(Span<const ValType> types, const char* letters) {
+  for (ValType type : types)
+    if (*letters == 0 || letter_of(type) != *letters++) return false;
+  return *letters == 0;
+}
+
+struct IntrinsicSignature {
+  const char* module;
+  const char* name;
+  const char* params;
+  const char* results;
+};
+constexpr IntrinsicSignature kIntrinsics[] = {
+#define INTRINSIC(name, module, import, params, results) {module, import, params, results},
+#include "core/link/intrinsics.def"
+#undef INTRINSIC
+};
+
+Intrinsic find_intrinsic(const Module& module, const Import& import) {
+  u32 i = 0;
+  for (const IntrinsicSignature& intrinsic : kIntrinsics) {
+    if (is_name(import.module, intrinsic.module) && is_name(import.name, intrinsic.name)) {
+      const FuncType& type = module.func_type(import.index);
+      bool fits =
+          is_types(type.params, intrinsic.params) && is_types(type.results, intrinsic.results);
+      return fits ? static_cast<Intrinsic>(i) : Intrinsic::kCount;
+    }
+    i++;
+  }
+  return Intrinsic::kCount;
+}
+
+Err convert_binding(const Module& module, const Import& import, const wring_binding& from,
+                    FunctionBinding* to, Diag* diag) {
+  if (from.kind > WRING_BIND_CONSTANT)
+    return diag->fail(Err::kLink, kNone, import.offset, "binding of unknown kind %u", from.kind);
+  to->kind = static_cast<BindingKind>(from.kind);
+  to->value = from.value;
+  to->address = from.address;
+  to->may_trap = from.may_trap != 0;
+  to->may_sleep = from.may_sleep != 0;
+  if (to->kind == BindingKind::kIntrinsic) {
+    to->intrinsic = find_intrinsic(module, import);
+    if (to->intrinsic == Intrinsic::kCount)
+      return diag->fail(Err::kLink, kNone, import.offset,
+                        "import is no intrinsic of that signature");
+  }
+  return Err::kOk;
+}
+
+Err convert_functions(const Module& module, const wring_compile_options& options, Arena* arena,
+                      Span<const FunctionBinding>* out, Diag* diag) {
+  if (options.function_count != module.imported_functions)
+    return diag->fail(Err::kLink, kNone, kNone, "%u bindings for %u imported functions",
+                      options.function_count, module.imported_functions);
+  Span<FunctionBinding> functions = arena->make_array<FunctionBinding>(options.function_count);
+  if (functions.size() != options.function_count) return diag->no_memory();
+  for (const Import& import : module.imports) {
+    if (import.kind != ExternKind::kFunc) continue;
+    functions[import.index] = FunctionBinding();
+    TRY(convert_binding(module, import, options.functions[import.index], &functions[import.index],
+                        diag));
+  }
+  *out = functions;
+  return Err::kOk;
+}
+
+Err convert_maps(const wring_compile_options& options, Arena* arena, Span<const MapBinding>* out,
+                 Diag* diag) {
+  Span<MapBinding> maps = arena->make_array<MapBinding>(options.map_count);
+  if (maps.size() != options.map_count) return diag->no_memory();
+  for (u32 i = 0; i < maps.size(); i++) {
+    const wring_map_binding& from = options.maps[i];
+    if (from.kind > WRING_MAP_PERCPU_ARRAY)
+      return diag->fail(Err::kLink, kNone, kNone, "map binding of unknown kind %u", from.kind);
+    maps[i] = {static_cast<MapKind>(from.kind), from.max_entries, from.elem_bytes, from.value_bytes,
+               from.address};
+  }
+  *out = maps;
+  return Err::kOk;
+}
+
+void convert_target(const wring_target& from, Target* to) {
+  to->cpu = from.cpu;
+  to->ibt = from.ibt != 0;
+  to->sls = from.sls != 0;
+  to->retpoline = from.retpoline != 0;
+  to->far_calls = from.far_calls != 0;
+  to->return_thunk = from.return_thunk;
+  to->random = from.random;
+  for (u32 i = 0; i < 16; i++) to->indirect_thunks[i] = from.indirect_thunks[i];
+}
+
+void convert_hook(const wring_hook_entry& from, const wring_target& target, x64::HookEntry* to) {
+  to->func = from.func;
+  to->percpu_vmctx = from.percpu_vmctx;
+  to->gs_this_cpu_off = target.gs_this_cpu_off;
+  to->default_verdict = from.default_verdict;
+  to->verdict_min = from.verdict_min;
+  to->verdict_max = from.verdict_max;
+  to->fuel = from.fuel;
+  to->pkt_data_offset = from.pkt_data_offset;
+  to->pkt_end_offset = from.pkt_end_offset;
+  to->args_in_ctx = from.args_in_ctx != 0;
+  to->arg_count = from.arg_count;
+  to->slow_path = from.slow_path;
+}
+
+Err convert_options(const wring_module& module, const wring_compile_options& options, Arena* arena,
+                    CompileRequest* out, Diag* diag) {
+  out->module = module.module;
+  out->type_ids = {module.type_ids, module.module->types.size()};
+  TRY(convert_functions(*module.module, options, arena, &out->bindings.functions, diag));
+  TRY(convert_maps(options, arena, &out->bindings.maps, diag));
+  out->bindings.gs_this_cpu_off = options.target->gs_this_cpu_off;
+  out->bindings.gs_cpu_number = options.target->gs_cpu_number;
+  convert_target(*options.target, &out->target);
+  out->has_hook = options.hook != nullptr;
+  if (options.hook) convert_hook(*options.hook, *options.target, &out->hook);
+  out->check = options.check != 0;
+  out->optimize = options.unoptimized == 0;
+  out->metered = options.metered != 0;
+  out->max_bytes = compile_bytes(module.store->limits);
+  if (module.store->limits.memory_pages)
+    out->max_memory_pages = min(module.store->limits.memory_pages, kMaxMemoryPages);
+  return Err::kOk;
+}
+
+Err compile(wring_module* module, const wring_compile_options& options, wring_code* code,
+            Diag* diag) {
+  auto* request = code->scratch.make<CompileRequest>();
+  auto* builder = static_cast<CodeBuilder*>(code->scratch.alloc(sizeof(CodeBuilder)));
+  if (!request || !builder) return diag->no_memory();
+  new (builder) CodeBuilder(&code->scratch);
+  TRY(convert_options(*module, options, &code->scratch, request, diag));
+  CompileResult result;
+  TRY(compile_module(*request, &code->scratch, builder, &result, diag));
+  TRY(link::link(*builder, request->target, code_bytes(module->store->limits), &code->scratch,
+                 &code->tables, &code->image, diag));
+
+  Span<const FunctionBinding> functions = request->bindings.functions;
+  code->binding_kinds = code->tables.make_array<BindingKind>(functions.size());
+  if (code->binding_kinds.size() != functions.size()) return diag->no_memory();
+  for (u32 i = 0; i < functions.size(); i++) code->binding_kinds[i] = functions[i].kind;
+  code->target = request->target;
+  code->hook_entry = result.hook_entry;
+  code->stack.own_stack = result.needs_stack;
+  code->stack.bytes = static_cast<u32>(min<u64>(result.stack_bytes, kNone));
+  return Err::kOk;
+}
+
+// The image's size with its padding.
+u64 image_bytes(const wring_code& code) { return align_up(code.image.bytes, 16); }
+
+Err intern_types(wring_module* module, Diag* diag) {
+  Span<const FuncType> types = module->module->types;
+  if (types.empty()) return Err::kOk;
+  module->type_ids = static_cast<u32*>(wring_os_alloc(usize{types.size()} * sizeof(u32)));
+  if (!module->type_ids) return diag->no_memory();
+  for (u32 i = 0; i < types.size(); i++)
+    TRY(module->store->signatures.intern(types[i], &module->type_ids[i], diag));
+  return Err::kOk;
+}
+
+}  // namespace
+
+// ---- stores ----
+
+extern "C" int wring_store_new(const wring_limits* limits, wring_store** out) {
+  auto* store = make_object<wring_store>();
+  if (!store) return -WRING_ERR_NOMEM;
+  if (limits) store->limits = *limits;
+  *out = store;
+  return 0;
+}
+
+extern "C" void wring_store_put(wring_store* store) {
+  if (store) runtime::drop_handle(store);
+}
+
+// ---- modules ----
+
+extern "C" int wring_module_new(wring_store* store, const void* bytes, unsigned long long len,
+                                wring_module** out, wring_error* err) {
+  Diag diag;
+  if (len > kMaxModuleBytes)
+    return runtime::report(
+        diag.fail(Err::kLimit, kNone, kNone, "module of %llu bytes exceeds the limit of %u", len,
+                  kMaxModuleBytes),
+        diag, err);
+  auto* module = make_object<wring_module>();
+  if (!module) return runtime::report(diag.no_memory(), diag, err);
+  module->store = store;
+  runtime::take_handle(store);
+  Features features = {(store->limits.features & WRING_FEATURE_WASM3) != 0};
+  Err result = decode(Bytes(static_cast<const u8*>(bytes), len), features,
+                      compile_bytes(store->limits), &module->module, &diag);
+  if (result == Err::kOk) result = intern_types(module, &diag);
+  if (result != Err::kOk) {
+    wring_module_put(module);
+    return runtime::report(result, diag, err);
+  }
+  *out = module;
+  return 0;
+}
+
+extern "C" void wring_module_put(wring_module* module) {
+  if (!module) return;
+  wring_store* store = module->store;
+  runtime::unref(module);
+  runtime::drop_handle(store);
+}
+
+extern "C" unsigned int wring_module_import_count(const wring_module* module) {
+  return module->module->imports.size();
+}
+
+extern "C" int wring_module_import(const wring_module* module, unsigned int i,
+                                   wring_extern_desc* out) {
+  *out = {};
+  if (i >= module->module->imports.size()) return -WRING_ERR_LIMIT;
+  const Import& import = module->module->imports[i];
+  out->module = to_str(import.module);
+  out->name = to_str(import.name);
+  out->offset = import.offset;
+  describe(*module->module, import.kind, import.index, out);
+  return 0;
+}
+
+extern "C" unsigned int wring_module_export_count(const wring_module* module) {
+  return module->module->exports.size();
+}
+
+extern "C" int wring_module_export(const wring_module* module, unsigned int i,
+                                   wring_extern_desc* out) {
+  *out = {};
+  if (i >= module->module->exports.size()) return -WRING_ERR_LIMIT;
+  const Export& e = module->module->exports[i];
+  out->name = to_str(e.name);
+  out->offset = WRING_NO_INDEX;
+  describe(*module->module, e.kind, e.index, out);
+  return 0;
+}
+
+extern "C" int wring_module_custom(const wring_module* module, const char* name, unsigned int n,
+                                   wring_str* out) {
+  *out = {};
+  for (const CustomSection& custom : module->module->customs) {
+    if (!is_name(custom.name, name) || n-- > 0) continue;
+    *out = to_str(custom.payload);
+    return 0;
+  }
+  return -WRING_ERR_LIMIT;
+}
+
+extern "C" wring_str wring_module_function_name(const wring_module* module, unsigned int func) {
+  if (func >= module->module->functions.size()) return {};
+  return to_str(module->module->function_name(func));
+}
+
+extern "C" unsigned int wring_module_start(const wring_module* module) {
+  return module->module->start;
+}
+
+extern "C" int wring_import_is_intrinsic(const wring_module* module, unsigned int i) {
+  if (i >= module->module->imports.size()) return 0;
+  const Import& import = module->module->imports[i];
+  return import.kind == ExternKind::kFunc &&
+         find_intrinsic(*module->module, import) != Intrinsic::kCount;
+}
+
+// ---- code ----
+
+extern "C" int wring_compile(wring_module* module, const wring_compile_options* options,
+                             wring_code** out, wring_error* err) {
+  Diag diag;
+  auto* code = make_object<wring_code>(compile_bytes(module->store->limits));
+  if (!code) return runtime::report(diag.no_memory(), diag, err);
+  code->module = module;
+  module->refs++;
+  runtime::take_handle(module->store);
+  Err result = compile(module, *options, code, &diag);
+  if (result != Err::kOk) {
+    wring_code_put(code);
+    return runtime::report(result, diag, err);
+  }
+  *out = code;
+  return 0;
+}
+
+extern "C" void wring_code_put(wring_code* code) {
+  if (!code) return;
+  wring_store* store = code->module->store;
+  runtime::unref(code);
+  runtime::drop_handle(store);
+}
+
+extern "C" void wring_code_on_release(wring_code* code, void (*release)(void* arg), void* arg) {
+  code->release = release;
+  code->release_arg = arg;
+}
+
+extern "C" unsigned long long wring_code_size(const wring_code* code) { return image_bytes(*code); }
+
+extern "C" int wring_code_place(wring_code* code, void* dst, unsigned long long address,
+                                wring_error* err) {
+  Diag diag;
+  if (code->is_placed)
+    return runtime::report(diag.fail(Err::kLimit, kNone, kNone, "code is placed already"), diag,
+                           err);
+  constexpr int kInt3 = 0xcc;
+  __builtin_memset(dst, kInt3, image_bytes(*code));
+  Err result = link::place(&code->image, static_cast<u8*>(dst), address, &diag);
+  if (result != Err::kOk) return runtime::report(result, diag, err);
+  code->is_placed = true;
+  code->scratch.reset();
+  return 0;
+}
+
+extern "C" unsigned int wring_code_fault_count(const wring_code* code) {
+  return code->image.faults.size();
+}
+
+extern "C" void wring_code_fault(const wring_code* code, unsigned int i, unsigned int* pc,
+                                 unsigned int* fixup) {
+  *pc = code->image.faults[i].pc;
+  *fixup = code->image.faults[i].fixup;
+}
+
+extern "C" unsigned int wring_cpu_features(void) { return x64::cpu_features(); }
+
+extern "C" unsigned int wring_code_hook_offset(const wring_code* code) { return code->hook_entry; }
+
+extern "C" int wring_code_function(const wring_code* code, unsigned int func, unsigned int* begin,
+                                   unsigned int* end) {
+  *begin = *end = WRING_NO_INDEX;
+  if (func >= code->image.functions.size()) return -WRING_ERR_LIMIT;
+  const FunctionCode& function = code->image.functions[func];
+  if (function.entry == kNone) return -WRING_ERR_LIMIT;
+  *begin = link::begin_of(function);
+  *end = function.end;
+  return 0;
+}
+
+extern "C" int wring_code_needs_stack(const wring_code* code) { return code->stack.own_stack; }
+
+extern "C" unsigned int wring_code_stack_bytes(const wring_code* code) { return code->stack.bytes; }
+
+extern "C" int wring_code_lookup(const wring_code* code, unsigned long long pc, unsigned int* func,
+                                 unsigned int* offset) {
+  u64 at = pc - code->image.address;
+  if (!code->is_placed || at >= code->image.bytes) return -1;
+  const Module& module = *code->module->module;
+  if (const TrapSite* trap = link::find_trap(code->image, static_cast<u32>(at))) {
+    *func = module.function_at(trap->origin, trap->func);
+    *offset = trap->origin;
+    return 0;
+  }
+  if (const CallSite* call = link::find_call(code->image, static_cast<u32>(at))) {
+    *func = module.function_at(call->origin, call->func);
+    *offset = call->origin;
+    return 0;
+  }
+  return -1;
+}

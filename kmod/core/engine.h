@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * engine.h - the engine's C interface, all that the kernel glue and the hosted tools see of it.
+ *
+ * A store groups modules and instances that may link to each other. A module is decoded and validated
+ * (wring_module), bound and compiled (wring_code), placed in executable memory by the host, and instantiated
+ * (wring_instance) any number of times. Each object holds a reference on what it was made from.
+ *
+ * Functions return 0 or a negative enum wring_err, and fill in *err (never NULL) when they fail. They may
+ * sleep unless marked otherwise. Objects of one store are not safe for concurrent changes: the host
+ * serializes calls per store, except where "any context" is said. Invocations on different instances
+ * may run concurrently.
+ */
+#ifndef WRING_CORE_ENGINE_H
+#define WRING_CORE_ENGINE_H
+
+#include "core/runtime/vmctx.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum wring_err {	/* as negative return values; same order as wring::Err */
+	WRING_ERR_OK,
+	WRING_ERR_NOMEM,
+	WRING_ERR_MALFORMED,
+	WRING_ERR_INVALID,
+	WRING_ERR_UNSUPPORTED,
+	WRING_ERR_LIMIT,
+	WRING_ERR_LINK,
+	WRING_ERR_TRAP,
+	WRING_ERR_INTERRUPTED,
+};
+
+#define WRING_NO_INDEX 0xffffffffu
+
+struct wring_error {
+	unsigned int kind;	/* enum wring_err */
+	unsigned int func;	/* function index, or WRING_NO_INDEX */
+	unsigned int offset;	/* byte offset in the module, or WRING_NO_INDEX */
+	char message[160];
+};
+
+struct wring_store;
+struct wring_module;
+struct wring_code;
+struct wring_instance;
+
+/* Limits a host sets per store; zero fields mean the engine's own (base/limits.h). */
+struct wring_limits {
+	/* Memory for each of a decoded module, its code, its call graph and one function's compilation. */
+	unsigned long long compile_bytes;
+	unsigned int memory_pages;		/* per linear memory; declared maxima are clamped to it */
+	unsigned int table_entries;		/* per table */
+	unsigned int code_bytes;
+	unsigned int features;			/* WRING_FEATURE_* */
+};
+#define WRING_FEATURE_WASM3 1u
+
+int wring_store_new(const struct wring_limits *limits, struct wring_store **out);
+void wring_store_put(struct wring_store *store);
+
+/* ---- modules ---- */
+
+int wring_module_new(struct wring_store *store, const void *bytes, unsigned long long len,
+		     struct wring_module **out, struct wring_error *err);
+void wring_module_put(struct wring_module *module);
+
+/* Strings are not NUL-terminated and live as long as the module; guest-controlled bytes. */
+struct wring_str {
+	const char *data;
+	unsigned int len;
+};
+
+/* kinds as in the binary format: 0 function, 1 table, 2 memory, 3 global */
+struct wring_extern_desc {
+	struct wring_str module;	/* imports only */
+	struct wring_str name;
+	unsigned int kind;
+	unsigned int index;		/* in the index space of the kind */
+	unsigned int offset;		/* imports: where in the module */
+	/*
+	 * Functions: types as letters, i l f d v F X (i32 i64 f32 f64 v128 funcref externref); "?" after 30. Globals:
+	 * results holds the type's letter, params "m" if it is mutable.
+	 */
+	char params[32];
+	char results[32];
+};
+unsigned int wring_module_import_count(const struct wring_module *module);
+int wring_module_import(const struct wring_module *module, unsigned int i,
+			struct wring_extern_desc *out);
+unsigned int wring_module_export_count(const struct wring_module *module);
+int wring_module_export(const struct wring_module *module, unsigned int i,
+			struct wring_extern_desc *out);
+/* Custom section by NUL-terminated name; the n-th of that name. */
+int wring_module_custom(const struct wring_module *module, const char *name, unsigned int n,
+			struct wring_str *out);
+struct wring_str wring_module_function_name(const struct wring_module *module, unsigned int func);
+
+/* ---- code ---- */
+
+/* Mirrors wring::FunctionBinding (core/link/binding.h), one per imported function, in order. */
+enum wring_binding_kind {
+	WRING_BIND_WASM,	/* another instance's function, given at instantiation */
+	WRING_BIND_HOST,	/* C function `address`: R fn(struct wring_vmctx *, args...) */
+	WRING_BIND_INTRINSIC,	/* found by (module, name) in intrinsics.def; `address` is the out-of-line form */
+	WRING_BIND_CONSTANT,	/* () -> i32 returning `value` */
+};
+struct wring_binding {
+	unsigned int kind;
+	unsigned int value;
+	unsigned long long address;
+	unsigned int may_trap;
+	unsigned int may_sleep;
+};
+/* Whether (module, name, signature) of import i is an intrinsic the compiler expands: 1, 0; does not fail. */
+int wring_import_is_intrinsic(const struct wring_module *module, unsigned int i);
+
+enum wring_map_kind { WRING_MAP_OPAQUE, WRING_MAP_ARRAY, WRING_MAP_PERCPU_ARRAY };
+struct wring_map_binding {	/* mirrors wring::MapBinding; index = the handle */
+	unsigned int kind;
+	unsigned int max_entries;
+	unsigned int elem_bytes;
+	unsigned int value_bytes;
+	unsigned long long address;
+};
+
+/* Mirrors wring::Target (core/link/code.h): what the CPU has and the kernel's mitigations ask for. */
+struct wring_target {
+	unsigned int cpu;		/* CpuFeature bits */
+	unsigned char ibt, sls, retpoline, far_calls;
+	unsigned long long return_thunk;
+	unsigned long long indirect_thunks[16];
+	unsigned long long random;	/* constant blinding seed, 0 = off */
+	unsigned long long gs_this_cpu_off;	/* gs displacement of this_cpu_off, 0 if unavailable */
+	unsigned long long gs_cpu_number;	/* gs displacement of cpu_number (int), 0 if unavailable */
+};
+/* CpuFeature bits of the CPU this runs on (cpuid). */
+unsigned int wring_cpu_features(void);
+
+/*
+ * A hook's native entry: u32 entry(void *ctx, ...) in the C ABI, called with preemption or migration
+ * disabled. Emitted with the module's code. See x64/x64.h for what it does step by step.
+ */
+struct wring_hook_entry {
+	unsigned int func;		/* () -> i32 or (i32) -> i32, the argument is 0 */
+	unsigned int default_verdict;	/* on a trap, a miss or a bad verdict */
+	unsigned int verdict_min, verdict_max;
+	unsigned long long percpu_vmctx;/* per-CPU address of a struct wring_vmctx * */
+	unsigned long long fuel;	/* per invocation */
+	int pkt_data_offset;		/* in *ctx: u8 *data; -1: the hook has no packet in *ctx */
+	int pkt_end_offset;		/* in *ctx: u8 *data_end */
+	/* ctx points to u64 arguments; the host keeps their number in vmctx->hook_arg_count, at most arg_count */
+	unsigned int args_in_ctx;
+	unsigned int arg_count;
+	/* u32 slow_path(struct wring_vmctx *, u32 event, u32 value) with event = WRING_HOOK_*: any context */
+	unsigned long long slow_path;
+};
+enum wring_hook_event {
+	WRING_HOOK_MISS,	/* the vmctx was busy (value unused); vmctx must not be touched */
+	WRING_HOOK_TRAP,	/* value: the reason; the trap is recorded in the vmctx */
+	WRING_HOOK_BAD_VERDICT,	/* value: the verdict */
+};
+
+struct wring_compile_options {
+	const struct wring_binding *functions;	/* one per imported function */
+	unsigned int function_count;
+	const struct wring_map_binding *maps;
+	unsigned int map_count;
+	const struct wring_target *target;
+	const struct wring_hook_entry *hook;	/* or NULL */
+	unsigned int check;			/* run the IR verifier and the allocation checker */
+	unsigned int metered;			/* emit fuel checks (always on in the kernel) */
+	unsigned int unoptimized;		/* leave the optimizer out: what tests compare its work with */
+};
+int wring_compile(struct wring_module *module, const struct wring_compile_options *options,
+		  struct wring_code **out, struct wring_error *err);
+void wring_code_put(struct wring_code *code);
+/*
+ * Called once, with `arg`, when nothing can run the code any more (the code's, its instances' and, where instances
+ * were linked to each other, the store's last reference is gone): the host frees the image's memory there. Called
+ * from within a put: may sleep.
+ */
+void wring_code_on_release(struct wring_code *code, void (*release)(void *arg), void *arg);
+
+/* Size of the image (text, then read-only data), a multiple of 16. */
+unsigned long long wring_code_size(const struct wring_code *code);
+/*
+ * Writes the image, relocated for `address`, to dst (the host makes dst visible at address, executable and
+ * read-only). Remembers the address. Once per code. -WRING_ERR_LIMIT when something is out of rel32 reach.
+ */
+int wring_code_place(struct wring_code *code, void *dst, unsigned long long address,
+		     struct wring_error *err);
+/* Exception table: offsets of faulting instructions and their trap stubs, ascending. */
+unsigned int wring_code_fault_count(const struct wring_code *code);
+void wring_code_fault(const struct wring_code *code, unsigned int i, unsigned int *pc,
+		      unsigned int *fixup);
+/* Offset of the hook's entry, or of a function's code; WRING_NO_INDEX if there is none. */
+unsigned int wring_code_hook_offset(const struct wring_code *code);
+int wring_code_function(const struct wring_code *code, unsigned int func, unsigned int *begin,
+			unsigned int *end);
+/* Whether a program needs its own stack: recursion, or frames beyond the inline bound. */
+int wring_code_needs_stack(const struct wring_code *code);
+/* The most stack an acyclic program uses, in bytes; meaningless if the call graph has cycles. */
+unsigned int wring_code_stack_bytes(const struct wring_code *code);
+/* pc (absolute) to function index and Wasm offset: trap sites and return addresses. 0 or -1. Any context. */
+int wring_code_lookup(const struct wring_code *code, unsigned long long pc, unsigned int *func,
+		      unsigned int *offset);
+
+/* ---- instances ---- */
+
+/*
+ * Instances that import from each other (WRING_BIND_WASM, memories, tables, globals) stay alive until their store
+ * goes, whatever is put before, and must not be invoked concurrently. Instances linked only to the host are
+ * independent and go with their last reference.
+ */
+
+/* What another instance exports, to satisfy an import: the instance and the export's index in its module. */
+struct wring_import_value {
+	struct wring_instance *instance;	/* NULL: the import is bound to the host (functions only) */
+	unsigned int export_index;
+};
+
+/*
+ * Allocates memories, tables, globals and the vmctx, checks imports (one value per import of any kind),
+ * runs element and data initialization. A failing active segment is -WRING_ERR_TRAP. The start function is
+ * not run: see wring_module_start.
+ */
+int wring_instance_new(struct wring_code *code, const struct wring_import_value *imports,
+		       unsigned int import_count, struct wring_instance **out,
+		       struct wring_error *err);
+void wring_instance_put(struct wring_instance *instance);
+struct wring_vmctx *wring_instance_vmctx(struct wring_instance *instance);
+/*
+ * The stack that hook invocations of this instance use (wring_code_needs_stack programs): [stack, stack + bytes),
+ * at least WRING_MIN_STACK_BYTES; the top is rounded down to 16. 0 or -WRING_ERR_LIMIT.
+ */
+#define WRING_MIN_STACK_BYTES 32768u
+int wring_instance_set_stack(struct wring_instance *instance, void *stack,
+			     unsigned long long bytes);
+/* The start function's index or WRING_NO_INDEX. */
+unsigned int wring_module_start(const struct wring_module *module);
+
+/*
+ * Calls function `func` (its signature is the caller's to respect: argv holds max(params, results) u64s) on
+ * the stack [stack, stack + stack_bytes), or on the current stack if stack is NULL (then the program
+ * must not need its own: wring_code_needs_stack). func must be exported, the start function or the hook's.
+ * Returns 0 or the trap reason. *fuel is the budget and, on return, what is left; it is handed to the program in
+ * slices, with a call of wring_os_yield between them. May sleep (memory.grow, host calls with may_sleep).
+ * Fails with WRING_TRAP_HostError when the vmctx is busy, func cannot be called or the stack is missing or smaller
+ * than WRING_MIN_STACK_BYTES. The caller keeps the task on its CPU only if it must.
+ */
+unsigned int wring_invoke(struct wring_instance *instance, unsigned int func,
+			  unsigned long long *argv, void *stack, unsigned long long stack_bytes,
+			  unsigned long long *fuel);
+
+/* Reads an exported global: value (8 bytes; v128 16) into out. */
+int wring_instance_global(struct wring_instance *instance, unsigned int global_index,
+			  unsigned long long out[2]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* WRING_CORE_ENGINE_H */

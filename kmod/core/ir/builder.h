@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+// Builder: the state of SSA construction, shared by the build*.cc files.
+//
+// One pass over the body. A control frame per open block collects the branches to its label: the operands they
+// carry and the state of the locals. Where a label ends, values that differ between the branches become phis.
+// Loop headers get a phi for each local assigned in the loop. Code that cannot be reached is skipped.
+//
+// Allocation failures set failed_ and are looked at once per Wasm instruction; until then helpers return
+// value 0, which always exists.
+#pragma once
+
+#include "core/ir/build.h"
+#include "core/ir/edit.h"
+#include "core/ir/locals.h"
+#include "core/ir/loop_scan.h"
+#include "core/runtime/libcalls.h"
+
+namespace wring::ir {
+
+class Builder {
+ public:
+  Builder(const BuildContext& context, u32 func, Function* out, Arena* scratch, Diag* diag);
+  Err run();
+
+ private:
+  enum class FrameKind : u8 { kFunction, kInline, kBlock, kLoop, kIf, kElse };
+  struct Frame {
+    FrameKind kind;
+    u32 height;  // of the stack below the parameters
+    u32 params, results;
+    BlockId label;    // where branches go; kNone while there is none
+    u32 first, last;  // branches_: the branches to the label, in the order of its predecessors
+    u32 branches;
+    // kIf: what the else branch starts from. Loops: the header's entry values.
+    BlockId else_block;
+    State state;
+    u32 saved;            // in values_
+    u32 phis, phi_count;  // loops: in loop_phis_; of the locals
+    // kInline: the caller, to return to.
+    u32 func, pos, end;
+    // br_table in progress: number of edges to the label, and the block they share.
+    u32 edges;
+    BlockId landing;
+  };
+  struct Branch {
+    u32 next;
+    State state;
+    u32 values;  // in values_: the operands; loops: then the values of the locals that have phis
+  };
+  struct LoopPhi {
+    u32 local;
+    Value phi;
+  };
+
+  // build.cc
+  Err begin();
+  Err begin_locals(u32 func, u32 first_param);
+  Err adapter(const FuncType& type);
+  Err check_types(Span<const ValType> types);
+  Err check_block_type(const BlockType& type, u32* params, u32* results);
+  Err instruction(const Instr& in);
+  Err control(const Instr& in);
+  Err variable(const Instr& in);
+  Err push_frame(FrameKind kind, u32 params, u32 results);
+  Frame& frame_at(u32 depth);
+  Err do_loop(const Instr& in, u32 params, u32 results);
+  Err do_if(u32 params, u32 results);
+  Err do_else();
+  Err do_end();
+  Err do_br_table(const Instr& in);
+  void do_return();
+  void branch_to(u32 depth);
+  void record_branch(Frame* frame);
+  BlockId label_of(Frame* frame);
+  Err start_label(Frame* frame);
+  Err finish_loop(Frame* frame);
+  Value merge_phi(BlockId block, Span<const Value> values);
+  void start_block(BlockId block);
+  void end_with(const Inst& inst);
+  void seal_dead();
+
+  // build_ops.cc
+  Err operation(const Instr& in);
+  Err unsupported(const Instr& in);
+  void binary(Op op, Type type);
+  void unary(Op op, Type type);
+  void compare(Op op, Type operand_type);
+  void divide(Op op, Type type);
+  void load(const Instr& in, Type type, MemKind kind);
+  void store(const Instr& in, Type type, MemKind kind);
+  Err global_get(const Instr& in);
+  void global_set(const Instr& in);
+  Value global_cell(u32 index);
+  bool constant_global(u32 index, Type type, u64* bits);
+
+  // build_call.cc
+  Err call(const Instr& in);
+  Err call_indirect(const Instr& in);
+  Err call_import(u32 func);
+  void finish_call(Op op, i64 imm, Value first, const FuncType& type);
+  bool inlinable(u32 func);
+  Err begin_inline(u32 func);
+  void libcall(Libcall call, Span<const Value> args, Type result);
+  void check_host_error();
+  Value table_view(u32 table);
+  Value table_size(u32 table);
+  Err bulk(const Instr& in);
+
+  // build_intrinsic.cc
+  Err intrinsic(u32 func, const FunctionBinding& binding);
+  void packet_load(Type type, MemKind kind);
+  void packet_store(MemKind kind);
+  void check_packet(Value offset, u32 bytes);
+  Value packet_address(Value offset, i64* displacement);
+  void hook_arg();
+  bool map_access(Intrinsic intrinsic);
+
+  // Emission helpers.
+  Value emit(const Inst& inst);
+  Value emit_pool(Inst inst, Span<const Value> args);
+  Value constant(Type type, u64 bits) { return keep(consts_.get(type, bits)); }
+  Value vmctx() { return keep(consts_.vmctx()); }
+  Value emit1(Op op, Type type, Value a) { return emit(make_inst(op, type, a)); }
+  Value emit2(Op op, Type type, Value a, Value b) { return emit(make_inst(op, type, a, b)); }
+  Value emit_compare(Op op, Type type, Value a, Value b) {
+    return emit(make_compare(op, type, a, b));
+  }
+  Value load_raw(Type type, MemKind kind, Value address, i64 displacement, bool invariant);
+  Value load_vmctx(Type type, MemKind kind, usize offset, bool invariant);
+  void store_raw(Op op, MemKind kind, Value address, i64 displacement, Value value);
+  void trap_if(Value condition, TrapReason reason);
+  BlockId new_block() { return keep(add_block(f_)); }
+  void edge(BlockId from, BlockId to) { failed_ |= !add_edge(f_, from, to); }
+  u32 keep(u32 value_or_none) {
+    failed_ |= value_or_none == kNone;
+    return value_or_none == kNone ? 0 : value_or_none;
+  }
+  bool is_const(Value v, u64* bits) const {
+    if (f_->insts[v].op != Op::kConst) return false;
+    *bits = static_cast<u64>(f_->insts[v].imm);
+    return true;
+  }
+  Type type_of_value(Value v) const { return f_->insts[v].type; }
+
+  void push(Value v) { failed_ |= !stack_.push(v); }
+  Value pop() { return stack_.pop(); }
+  u32 save_values(u32 from_stack);  // copies the stack from there on to values_
+  Value local(u32 index) { return locals_.get(local_base_ + index); }
+
+  const BuildContext& context_;
+  const Module& module_;
+  Function* f_;
+  Arena* scratch_;  // for all that is not the result
+  Diag* diag_;
+  u32 func_;  // the function whose body is read: f_'s or an inlined one
+  u32 pos_ = 0, end_ = 0;
+  u32 local_base_ = 0;  // of func_'s locals in locals_
+  u32 own_locals_ = 0;  // number of f_'s locals
+  u32 body_frame_ = 0;  // frame of the body being read: not 0 while inlining
+  u32 origin_ = 0;
+  BlockId block_ = 0;   // being filled, if live_
+  bool live_ = true;    // whether the current point can be reached
+  u32 dead_depth_ = 0;  // blocks opened since it cannot
+  bool failed_ = false;
+  u64 work_ = 0;
+
+  Vec<Frame> frames_;
+  Vec<Value> stack_;
+  Vec<Value> values_;  // operands and locals that branches carry
+  Vec<Branch> branches_;
+  Vec<LoopPhi> loop_phis_;
+  Vec<Value> row_;  // one call's arguments, or the values that meet at a label
+  Vec<State> states_;
+  LocalState locals_;
+  LoopScan loops_;
+  ConstPool consts_;
+};
+
+}  // namespace wring::ir

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+// Text form of the IR.
+#include "core/ir/dump.h"
+
+#include "core/runtime/libcalls.h"
+
+namespace wring {
+
+bool print(TextSink* sink, const char* fmt, ...) {
+  char line[128];
+  __builtin_va_list args;
+  __builtin_va_start(args, fmt);
+  int size = wring_os_vformat(line, sizeof(line), fmt, args);
+  __builtin_va_end(args);
+  if (size < 0) return false;
+  return sink->write(line, min<usize>(static_cast<usize>(size), sizeof(line) - 1));
+}
+
+namespace ir {
+
+namespace {
+
+const char* const kTrapNames[] = {
+#define TRAP(name, text) #name,
+#include "core/runtime/traps.def"
+#undef TRAP
+};
+const char* const kLibcallNames[] = {
+#define LIBCALL(name, symbol, params, results, may_trap) #name,
+#include "core/runtime/libcalls.def"
+#undef LIBCALL
+};
+const char* const kMemNames[] = {"8u", "8s", "16u", "16s", "32u", "32s", "64"};
+
+template <usize N>
+const char* lookup(const char* const (&names)[N], u64 index) {
+  return index < N ? names[index] : "?";
+}
+
+// What follows the operation's name besides its arguments.
+bool dump_extra(const Inst& inst, TextSink* sink) {
+  long long imm = inst.imm;
+  switch (inst.op) {
+    case Op::kConst:
+      if (inst.type == Type::kI32) imm = static_cast<i32>(inst.imm);
+      return print(sink, " %lld", imm);
+    case Op::kParam:
+    case Op::kResult: return print(sink, " %u", inst.aux);
+    case Op::kLoad:
+    case Op::kStore:
+    case Op::kLoadRaw:
+    case Op::kStoreRaw:
+    case Op::kAddRaw:
+    case Op::kAtomicAddRaw:
+    case Op::kLoadGs: return print(sink, ".%s +%lld", lookup(kMemNames, inst.aux), imm);
+    case Op::kPerCpu: return print(sink, " +%lld", imm);
+    case Op::kCall:
+    case Op::kCallHost: return print(sink, " func %lld", imm);
+    case Op::kCallPtr: return print(sink, " type %lld", imm);
+    case Op::kCallLib: return print(sink, " %s", lookup(kLibcallNames, static_cast<u64>(imm)));
+    case Op::kTrapIf:
+    case Op::kTrap: return print(sink, " %s", lookup(kTrapNames, inst.aux));
+    case Op::kFuel: return print(sink, " %lld", imm);
+    default: return is_compare(inst.op) ? print(sink, ".%s", name_of(inst.operand_type)) : true;
+  }
+}
+
+bool dump_inst(const Function& f, Value v, TextSink* sink) {
+  const Inst& inst = f.insts[v];
+  bool ok = print(sink, "  ");
+  if (inst.type != Type::kVoid) ok = ok && print(sink, "v%u:%s = ", v, name_of(inst.type));
+  ok = ok && print(sink, "%s", name_of(inst.op)) && dump_extra(inst, sink);
+  const char* separator = " ";
+  for (Value arg : f.args(v)) {
+    ok = ok && print(sink, "%sv%u", separator, arg);
+    separator = ", ";
+  }
+  if (inst.invariant) ok = ok && print(sink, " invariant");
+  if (inst.pinned) ok = ok && print(sink, " pinned");
+  if (is_terminator(inst.op))
+    for (BlockId succ : f.blocks[inst.block].succs) ok = ok && print(sink, " b%u", succ);
+  return ok && print(sink, "  @%u\n", inst.origin);
+}
+
+}  // namespace
+
+void dump(const Function& f, TextSink* sink) {
+  if (!print(sink, "function %u\n", f.index)) return;
+  for (BlockId b = 0; b < f.blocks.size(); b++) {
+    const Block& block = f.blocks[b];
+    bool ok = print(sink, "b%u:", b);
+    const char* separator = "  <- ";
+    for (BlockId pred : block.preds) {
+      ok = ok && print(sink, "%sb%u", separator, pred);
+      separator = ", ";
+    }
+    if (block.loop_depth)
+      ok = ok && print(sink, "  loop b%u depth %u", block.loop_header, block.loop_depth);
+    if (block.is_cold) ok = ok && print(sink, "  cold");
+    if (!ok || !print(sink, "\n")) return;
+    for (Value v : block.insts)
+      if (!dump_inst(f, v, sink)) return;
+  }
+}
+
+}  // namespace ir
+}  // namespace wring

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+// The IR verifier. Works on what a pass left, trusting nothing in it but array bounds (which are checked
+// anyway), in one linear walk per property.
+#include "core/ir/verify.h"
+
+#include "core/ir/cfg.h"
+
+namespace wring::ir {
+
+namespace {
+
+class Verifier {
+ public:
+  Verifier(const Function& f, const char* pass, Diag* diag)
+      : f_(f), pass_(pass), diag_(diag), arena_(kMaxCompileBytes) {}
+  Err run();
+
+ private:
+  Err edges();
+  Err order();
+  Err block_shape(BlockId b);
+  Err uses(BlockId b);
+  Err types(Value v);
+  Err expect(bool ok, Value v, const char* what) {
+    if (ok) return Err::kOk;
+    const char* op = v < f_.insts.size() ? name_of(f_.insts[v].op) : "?";
+    return diag_->fail(Err::kInvalid, f_.index, v < f_.insts.size() ? f_.insts[v].origin : kNone,
+                       "IR: after %s: v%u (%s): %s", pass_, v, op, what);
+  }
+  Err expect_block(bool ok, BlockId b, const char* what) {
+    if (ok) return Err::kOk;
+    return diag_->fail(Err::kInvalid, f_.index, kNone, "IR: after %s: block %u: %s", pass_, b,
+                       what);
+  }
+  Type type(Value v) const { return f_.insts[v].type; }
+
+  const Function& f_;
+  const char* pass_;
+  Diag* diag_;
+  Arena arena_;  // the function's own is left alone
+  Dominators dominators_;
+  Span<u32> position_;      // of a listed value in its block, plus one; 0: not listed
+  Span<Value> edge_value_;  // by predecessor: the argument of the phi last checked
+  Span<Value> edge_phi_;    // by predecessor: that phi, plus one
+};
+
+// Each edge is in both lists, as often in one as in the other.
+Err Verifier::edges() {
+  u32 n = f_.blocks.size();
+  struct Edge {
+    BlockId from;
+    u32 next;
+  };
+  Vec<Edge> edges(&arena_);
+  Span<u32> first = arena_.make_array<u32>(n);
+  Span<u32> balance = arena_.make_array<u32>(n);
+  if (!first.data() || !balance.data()) return diag_->no_memory();
+  for (u32& f : first) f = kNone;
+  for (BlockId b = 0; b < n; b++)
+    for (BlockId succ : f_.blocks[b].succs) {
+      TRY(expect_block(succ < n, b, "successor out of range"));
+      if (!edges.push({b, first[succ]})) return diag_->no_memory();
+      first[succ] = edges.size() - 1;
+    }
+  for (BlockId b = 0; b < n; b++) {
+    for (BlockId pred : f_.blocks[b].preds) {
+      TRY(expect_block(pred < n, b, "predecessor out of range"));
+      balance[pred]++;
+    }
+    for (u32 e = first[b]; e != kNone; e = edges[e].next) balance[edges[e].from]--;
+    bool even = true;
+    for (BlockId pred : f_.blocks[b].preds) even &= balance[pred] == 0;
+    for (u32 e = first[b]; e != kNone; e = edges[e].next) even &= balance[edges[e].from] == 0;
+    TRY(expect_block(even, b, "predecessors and successors disagree"));
+  }
+  return Err::kOk;
+}
+
+// Order, dominators and loops. A block's idom is a dominator if it dominates all forward predecessors.
+Err Verifier::order() {
+  u32 n = f_.blocks.size();
+  TRY(expect_block(f_.blocks[0].preds.empty() && f_.blocks[0].idom == kNone, 0, "not an entry"));
+  for (BlockId b = 1; b < n; b++)
+    TRY(expect_block(f_.blocks[b].idom < b, b, "immediate dominator does not precede it"));
+  if (!dominators_.init(f_, &arena_)) return diag_->no_memory();
+  for (BlockId b = 1; b < n; b++) {
+    const Block& block = f_.blocks[b];
+    bool forward = false, back = false;
+    for (BlockId pred : block.preds) {
+      if (pred >= b) {
+        back = true;
+        TRY(expect_block(dominators_.dominates(b, pred), b,
+                         "back edge to a block that does not dominate"));
+      } else {
+        forward = true;
+        TRY(expect_block(dominators_.dominates(block.idom, pred), b, "wrong immediate dominator"));
+      }
+    }
+    TRY(expect_block(forward, b, "out of order or unreachable"));
+    TRY(expect_block(back == block.is_loop_header, b, "is_loop_header is wrong"));
+  }
+  Result<Span<BlockId>> last = loop_ends(f_, &arena_);
+  if (!last.ok()) return diag_->no_memory();
+  Vec<BlockId> open(&arena_);
+  for (BlockId b = 0; b < n; b++) {
+    const Block& block = f_.blocks[b];
+    while (!open.empty() && last.value()[open.back()] < b) open.pop();
+    if (block.is_loop_header && !open.push(b)) return diag_->no_memory();
+    TRY(expect_block(open.empty() || dominators_.dominates(open.back(), b), b,
+                     "loop is not contiguous"));
+    TRY(expect_block(block.loop_header == (open.empty() ? kNone : open.back()), b,
+                     "wrong loop header"));
+    TRY(expect_block(block.loop_depth == open.size(), b, "wrong loop depth"));
+  }
+  return Err::kOk;
+}
+
+Err Verifier::block_shape(BlockId b) {
+  const Block& block = f_.blocks[b];
+  TRY(expect_block(!block.insts.empty(), b, "empty"));
+  bool phis = true;
+  for (u32 i = 0; i < block.insts.size(); i++) {
+    Value v = block.insts[i];
+    TRY(expect_block(v < f_.insts.size(), b, "instruction out of range"));
+    const Inst& inst = f_.insts[v];
+    TRY(expect(inst.op < Op::kCount, v, "unknown operation"));
+    TRY(expect(position_[v] == 0, v, "listed twice"));
+    position_[v] = i + 1;
+    TRY(expect(inst.block == b, v, "wrong block"));
+    phis &= inst.op == Op::kPhi;
+    TRY(expect(phis || inst.op != Op::kPhi, v, "phi after another instruction"));
+    TRY(expect(is_terminator(inst.op) == (i + 1 == block.insts.size()), v, "terminator not last"));
+    if (Function::has_pool_args(inst.op)) {
+      TRY(expect(inst.pool <= f_.pool.size() && inst.count <= f_.pool.size() - inst.pool, v,
+                 "arguments out of range"));
+    } else {
+      TRY(expect(inst.count == arg_count_of(inst.op), v, "wrong number of arguments"));
+    }
+    bool entry_only = inst.op == Op::kParam || inst.op == Op::kConst || inst.op == Op::kVmCtx;
+    TRY(expect(!entry_only || b == 0, v, "not in the entry block"));
+  }
+  Op last = f_.insts[block.insts.back()].op;
+  u32 succs = block.succs.size();
+  bool fits = last == Op::kJump     ? succs == 1
+              : last == Op::kBranch ? succs == 2
+              : last == Op::kSwitch ? succs >= 1
+                                    : succs == 0;
+  return expect_block(fits, b, "wrong number of successors");
+}
+
+// Definitions dominate uses.
+Err Verifier::uses(BlockId b) {
+  const Block& block = f_.blocks[b];
+  for (u32 i = 0; i < block.insts.size(); i++) {
+    Value v = block.insts[i];
+    const Inst& inst = f_.insts[v];
+    Span<Value> args = f_.args(v);
+    bool is_phi = inst.op == Op::kPhi;
+    if (is_phi)
+      TRY(expect(args.size() == block.preds.size(), v,
+                 "arguments and predecessors differ in number"));
+    for (u32 j = 0; j < args.size(); j++) {
+      Value arg = args[j];
+      TRY(expect(arg < f_.insts.size() && position_[arg], v, "argument is not listed"));
+      BlockId def = f_.insts[arg].block;
+      BlockId use = is_phi ? block.preds[j] : b;
+      bool before = is_phi || def != b ? dominators_.dominates(def, use) : position_[arg] <= i;
+      TRY(expect(before, v, "argument does not dominate"));
+      TRY(expect(type(arg) != Type::kVoid, v, "argument has no value"));
+      if (!is_phi) continue;
+      TRY(expect(type(arg) == inst.type, v, "argument of another type"));
+      bool repeated = edge_phi_[use] == v + 1;
+      TRY(expect(!repeated || edge_value_[use] == arg, v, "arguments of parallel edges differ"));
+      edge_phi_[use] = v + 1;
+      edge_value_[use] = arg;
+    }
+  }
+  return Err::kOk;
+}
+
+Err Verifier::types(Value v) {
+  const Inst& inst = f_.insts[v];
+  constexpr Type kI32 = Type::kI32, kI64 = Type::kI64, kVoid = Type::kVoid;
+  Span<Value> args = f_.args(v);
+  auto arg_is = [&](u32 i, Type t) { return type(args[i]) == t; };
+  bool is_int = inst.type == kI32 || inst.type == kI64;
+  bool ok = true;
+  switch (inst.op) {
+    case Op::kParam: ok = inst.type != kVoid; break;
+    case Op::kConst: ok = inst.type != kVoid && (inst.type != kI32 || !(inst.imm >> 32)); break;
+    case Op::kPhi: ok = inst.type != kVoid; break;
+    case Op::kResult:
+      ok = (effects_of(f_.insts[args[0]].op) & kCalls) && inst.aux >= 1 && inst.type != kVoid;
+      break;
+    case Op::kVmCtx: ok = inst.type == kI64; break;
+    case Op::kSelect:
+      ok = arg_is(0, kI32) && arg_is(1, inst.type) && arg_is(2, inst.type) && inst.type != kVoid;
+      break;
+    case Op::kMulHiU:
+    case Op::kMulHiS: ok = inst.type == kI64 && arg_is(0, kI64) && arg_is(1, kI64); break;
+    case Op::kWrap: ok = inst.type == kI32 && arg_is(0, kI64); break;
+    case Op::kSExtI32:
+    case Op::kZExtI32: ok = inst.type == kI64 && arg_is(0, kI32); break;
+    case Op::kSExt32: ok = inst.type == kI64 && arg_is(0, kI64); break;
+    case Op::kBswap16: ok = inst.type == kI32 && arg_is(0, kI32); break;
+    case Op::kLoad:
+      ok = is_int && arg_is(0, kI32) && inst.imm >= 0 && inst.imm <= 0xffff'ffff;
+      break;
+    case Op::kStore:
+      ok = inst.type == kVoid && arg_is(0, kI32) && arg_is(1, inst.operand_type) && inst.imm >= 0 &&
+           inst.imm <= 0xffff'ffff;
+      break;
+    case Op::kLoadRaw: ok = is_int && arg_is(0, kI64) && fits_i32(inst.imm); break;
+    case Op::kStoreRaw:
+    case Op::kAddRaw:
+    case Op::kAtomicAddRaw:
+      ok = inst.type == kVoid && arg_is(0, kI64) && arg_is(1, inst.operand_type) &&
+           fits_i32(inst.imm);
+      break;
+    case Op::kPerCpu: ok = inst.type == kI64 && arg_is(0, kI64) && fits_i32(inst.imm); break;
+    case Op::kLoadGs: ok = is_int && fits_i32(inst.imm); break;
+    case Op::kClampIndex: ok = inst.type == kI32 && arg_is(0, kI32) && arg_is(1, kI32); break;
+    case Op::kCallPtr: ok = args.size() >= 1 && arg_is(0, kI64); break;
+    case Op::kCall:
+    case Op::kCallHost:
+    case Op::kCallLib: break;
+    case Op::kTrapIf: ok = inst.type == kVoid && arg_is(0, kI32); break;
+    case Op::kFuel: ok = inst.type == kVoid && inst.imm > 0; break;
+    case Op::kJump:
+    case Op::kTrap: ok = inst.type == kVoid; break;
+    case Op::kBranch:
+    case Op::kSwitch: ok = inst.type == kVoid && arg_is(0, kI32); break;
+    case Op::kReturn: {
+      if (!f_.module) break;
+      Span<const ValType> results = f_.module->func_type(f_.index).results;
+      ok = results.size() == args.size();
+      for (u32 i = 0; ok && i < args.size(); i++) ok = arg_is(i, type_of(results[i]));
+      break;
+    }
+    case Op::kCount: ok = false; break;
+    default:
+      if (is_compare(inst.op)) {
+        ok = inst.type == kI32 && (inst.operand_type == kI32 || inst.operand_type == kI64);
+        ok = ok && arg_is(0, inst.operand_type) && arg_is(1, inst.operand_type);
+      } else {  // the remaining integer operations
+        ok = is_int;
+        for (u32 i = 0; ok && i < args.size(); i++) ok = arg_is(i, inst.type);
+      }
+      break;
+  }
+  return expect(ok, v, "wrong type");
+}
+
+Err Verifier::run() {
+  TRY(expect_block(!f_.blocks.empty(), 0, "no blocks"));
+  TRY(edges());
+  TRY(order());
+  position_ = arena_.make_array<u32>(f_.insts.size());
+  edge_value_ = arena_.make_array<Value>(f_.blocks.size());
+  edge_phi_ = arena_.make_array<Value>(f_.blocks.size());
+  if (!position_.data() || !edge_value_.data() || !edge_phi_.data()) return diag_->no_memory();
+  for (BlockId b = 0; b < f_.blocks.size(); b++) TRY(block_shape(b));
+  for (BlockId b = 0; b < f_.blocks.size(); b++) {
+    TRY(uses(b));
+    for (Value v : f_.blocks[b].insts) TRY(types(v));
+  }
+  return Err::kOk;
+}
+
+}  // namespace
+
+Err verify(const Function& f, const char* pass, Diag* diag) {
+  return Verifier(f, pass, diag).run();
+}
+
+}  // namespace wring::ir

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+// The call graph: edges from one scan of the bodies, strongly connected components by Tarjan's algorithm with an
+// explicit stack, in time and memory linear in the size of the code.
+#include "core/link/callgraph.h"
+
+#include "core/base/sort.h"
+#include "core/wasm/instr.h"
+
+namespace wring::link {
+
+Err CallGraph::build(const Module& module, const Bindings& bindings, Span<const u32> type_ids,
+                     Arena* arena, Diag* diag) {
+  module_ = &module;
+  bindings_ = &bindings;
+  arena_ = arena;
+  rows_.init(arena);
+  edges_.init(arena);
+  order_.init(arena);
+  function_count_ = module.functions.size();
+  u32 types = module.types.size();
+  unknown_node_ = function_count_ + types;
+  u32 nodes = unknown_node_ + 1;
+
+  canonical_type_ = arena->make_array<u32>(types);
+  last_caller_ = arena->make_array<u32>(nodes);
+  taken_head_ = arena->make_array<u32>(types);
+  taken_next_ = arena->make_array<u32>(function_count_);
+  depth_ = arena->make_array<u64>(nodes);
+  if (canonical_type_.size() != types || last_caller_.size() != nodes ||
+      taken_head_.size() != types || taken_next_.size() != function_count_ ||
+      depth_.size() != nodes || !taken_.init(arena, function_count_) ||
+      !shared_tables_.init(arena, module.tables.size()) || !depth_known_.init(arena, nodes) ||
+      !recursive_.init(arena, function_count_) || !rows_.reserve(u64{nodes} + 1) ||
+      !order_.reserve(function_count_))
+    return diag->no_memory();
+
+  depth_[unknown_node_] = kUnknownDepth;
+  depth_known_.set(unknown_node_);
+
+  Span<u32> by_id = arena->make_array<u32>(types);
+  if (by_id.size() != types) return diag->no_memory();
+  for (u32 i = 0; i < types; i++) {
+    by_id[i] = i;
+    taken_head_[i] = kNone;
+  }
+  sort_by(by_id, [&](u32 type) { return u64{type_ids[type]} << 32 | type; });
+  for (u32 i = 0; i < types; i++) {
+    bool repeats = i > 0 && type_ids[by_id[i]] == type_ids[by_id[i - 1]];
+    canonical_type_[by_id[i]] = repeats ? canonical_type_[by_id[i - 1]] : by_id[i];
+  }
+
+  for (u32 i = 0; i < module.imported_tables; i++) shared_tables_.set(i);
+  for (const Export& e : module.exports)
+    if (e.kind == ExternKind::kTable) shared_tables_.set(e.index);
+
+  TRY(collect_taken(diag));
+  TRY(collect_edges(diag));
+  return order_components(diag);
+}
+
+void CallGraph::take(u32 func) {
+  if (taken_.test(func)) return;
+  taken_.set(func);
+  u32 type = canonical_type_[module_->functions[func].type];
+  taken_next_[func] = taken_head_[type];
+  taken_head_[type] = func;
+}
+
+Err CallGraph::take_from_expression(Range range, Diag* diag) {
+  Instr instr;
+  for (u32 at = range.begin; at < range.end; at = instr.next) {
+    TRY(decode_instr(module_->bytes, at, range.end, kNone, &instr, diag));
+    if (instr.op == Opcode::kRefFunc) take(instr.index);
+  }
+  return Err::kOk;
+}
+
+// Functions that may get into a table of this instance other than by being exported.
+Err CallGraph::collect_taken(Diag* diag) {
+  for (const ElementSegment& segment : module_->elements) {
+    for (u32 func : segment.functions) take(func);
+    for (Range expression : segment.expressions) TRY(take_from_expression(expression, diag));
+  }
+  for (u32 i = module_->imported_globals; i < module_->globals.size(); i++)
+    TRY(take_from_expression(module_->globals[i].init, diag));
+  return Err::kOk;
+}
+
+Err CallGraph::add_edge(u32 from, u32 to, Diag* diag) {
+  if (last_caller_[to] == from + 1) return Err::kOk;
+  last_caller_[to] = from + 1;
+  return edges_.push(to) ? Err::kOk : diag->no_memory();
+}
+
+Err CallGraph::collect_calls_of(u32 func, Diag* diag) {
+  const Module& module = *module_;
+  if (module.is_imported_function(func)) {
+    if (bindings_->functions[func].kind != BindingKind::kWasm) return Err::kOk;
+    depth_[func] = kUnknownDepth;
+    return add_edge(func, unknown_node_, diag);
+  }
+  Range body = module.functions[func].body;
+  u32 at = body.begin;
+  for (u32 runs = local_run_count(module.bytes, &at); runs > 0; runs--)
+    next_local_run(module.bytes, &at);
+  Instr instr;
+  for (; at < body.end; at = instr.next) {
+    TRY(decode_instr(module.bytes, at, body.end, func, &instr, diag));
+    if (instr.op == Opcode::kCall) {
+      TRY(add_edge(func, instr.index, diag));
+    } else if (instr.op == Opcode::kCallIndirect) {
+      TRY(add_edge(func, type_node(instr.index), diag));
+      if (is_shared_table(instr.index2)) TRY(add_edge(func, unknown_node_, diag));
+    } else if (instr.op == Opcode::kRefFunc) {
+      take(instr.index);
+    }
+  }
+  return Err::kOk;
+}
+
+Err CallGraph::collect_edges(Diag* diag) {
+  for (u32 func = 0; func < function_count_; func++) {
+    if (!rows_.push(edges_.size())) return diag->no_memory();
+    TRY(collect_calls_of(func, diag));
+  }
+  for (u32 type = 0; type < module_->types.size(); type++) {
+    if (!rows_.push(edges_.size())) return diag->no_memory();
+    for (u32 func = taken_head_[type]; func != kNone; func = taken_next_[func])
+      TRY(add_edge(function_count_ + type, func, diag));
+  }
+  if (!rows_.push(edges_.size())) return diag->no_memory();
+  for (u32 func = 0; func < function_count_; func++)
+    if (module_->functions[func].address_taken) TRY(add_edge(unknown_node_, func, diag));
+  return rows_.push(edges_.size()) ? Err::kOk : diag->no_memory();
+}
+
+// Tarjan: components leave the stack in the order callees first.
+Err CallGraph::order_components(Diag* diag) {
+  struct Visit {
+    u32 node;
+    u32 next_edge;
+  };
+  u32 nodes = unknown_node_ + 1;
+  Span<u32> number = arena_->make_array<u32>(nodes);  // order of discovery, from 1; 0: not yet
+  Span<u32> low =
+      arena_->make_array<u32>(nodes);  // the lowest number reachable within the component
+  BitSet on_stack;
+  Vec<u32> stack(arena_);
+  Vec<Visit> visits(arena_);
+  if (number.size() != nodes || low.size() != nodes || !on_stack.init(arena_, nodes))
+    return diag->no_memory();
+  u32 discovered = 0;
+
+  for (u32 start = 0; start < nodes; start++) {
+    if (number[start]) continue;
+    if (!visits.push({start, rows_[start]})) return diag->no_memory();
+    while (!visits.empty()) {
+      u32 node = visits.back().node;
+      if (!number[node]) {
+        number[node] = low[node] = ++discovered;
+        on_stack.set(node);
+        if (!stack.push(node)) return diag->no_memory();
+      }
+      if (visits.back().next_edge < rows_[node + 1]) {
+        u32 callee = edges_[visits.back().next_edge++];
+        if (!number[callee]) {
+          if (!visits.push({callee, rows_[callee]})) return diag->no_memory();
+        } else if (on_stack.test(callee)) {
+          low[node] = min(low[node], number[callee]);
+        }
+        continue;
+      }
+      visits.pop();
+      if (!visits.empty()) low[visits.back().node] = min(low[visits.back().node], low[node]);
+      if (low[node] != number[node]) continue;
+      bool is_cycle = stack.back() != node;
+      for (u32 member = kNone; member != node;) {
+        member = stack.pop();
+        on_stack.clear(member);
+        if (member >= function_count_) continue;
+        if (is_cycle) recursive_.set(member);
+        if (!module_->is_imported_function(member) && !order_.push(member))
+          return diag->no_memory();
+      }
+    }
+  }
+  for (u32 func = 0; func < function_count_; func++)
+    for (u32 callee : edges_of(func))
+      if (callee == func) recursive_.set(func);
+  return Err::kOk;
+}
+
+u64 CallGraph::depth_of(u32 node) const {
+  // Recursive functions check the stack themselves, wherever in their cycle the question comes from.
+  if (node < function_count_ && recursive_.test(node) && !module_->is_imported_function(node))
+    return kReturnAddressBytes;
+  return depth_[node];
+}
+
+u64 CallGraph::callee_depth(u32 func) {
+  u64 deepest = 0;
+  for (u32 callee : edges_of(func)) {
+    if (callee >= function_count_ && !depth_known_.test(callee)) {
+      for (u32 target : edges_of(callee)) depth_[callee] = max(depth_[callee], depth_of(target));
+      depth_known_.set(callee);
+    }
+    deepest = max(deepest, depth_of(callee));
+  }
+  return deepest;
+}
+
+void CallGraph::note(u32 func, u64 own_bytes, bool is_checked) {
+  depth_[func] = is_checked ? kReturnAddressBytes : own_bytes + callee_depth(func);
+}
+
+}  // namespace wring::link

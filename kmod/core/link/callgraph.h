@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+// The call graph of a module: who may recurse, and in which order to compile so that callees come first.
+//
+// Nodes are the functions, one node per function type (what call_indirect of that type may reach: functions in
+// element segments, ref.func and globals) and one for code outside the module (imports bound to other instances,
+// shared tables), which may call any address-taken function.
+#pragma once
+
+#include "core/base/bitset.h"
+#include "core/base/vector.h"
+#include "core/link/binding.h"
+#include "core/wasm/module.h"
+
+namespace wring::link {
+
+class CallGraph {
+ public:
+  // Reads every function body once. Memory comes from the arena and stays there. type_ids: Store-wide signature
+  // id per module type.
+  Err build(const Module& module, const Bindings& bindings, Span<const u32> type_ids, Arena* arena,
+            Diag* diag);
+
+  // The functions defined in the module, callees before callers (except around cycles).
+  Span<const u32> bottom_up() const { return order_.span(); }
+  // Whether the function is part of a cycle.
+  bool is_recursive(u32 func) const { return recursive_.test(func); }
+
+  // The most stack an unchecked chain of calls below the function uses; kUnknownDepth if it may get into another
+  // instance. To be asked in the order of bottom_up(), after note() has been called for all functions before.
+  static constexpr u64 kUnknownDepth = u64{1} << 62;
+  u64 callee_depth(u32 func);
+  // Records what the function itself uses, return address included; and whether its prologue checks the stack, so
+  // that callers need not account for it.
+  void note(u32 func, u64 own_bytes, bool is_checked);
+
+ private:
+  static constexpr u64 kReturnAddressBytes = 8;
+
+  Err collect_edges(Diag* diag);
+  Err collect_calls_of(u32 func, Diag* diag);
+  Err collect_taken(Diag* diag);
+  Err take_from_expression(Range range, Diag* diag);
+  Err order_components(Diag* diag);
+  Err add_edge(u32 from, u32 to, Diag* diag);
+  void take(u32 func);
+  bool is_shared_table(u32 table) const { return shared_tables_.test(table); }
+  u32 type_node(u32 type) const { return function_count_ + canonical_type_[type]; }
+  Span<const u32> edges_of(u32 node) const {
+    return edges_.span().slice(rows_[node], rows_[node + 1] - rows_[node]);
+  }
+  u64 depth_of(u32 node) const;
+
+  const Module* module_ = nullptr;
+  const Bindings* bindings_ = nullptr;
+  Arena* arena_ = nullptr;
+
+  // Edges in compressed rows: of node n, edges_[rows_[n] .. rows_[n + 1]). Functions come first, then one node per
+  // type, then the unknown code.
+  Vec<u32> rows_;
+  Vec<u32> edges_;
+  u32 function_count_ = 0;
+  u32 unknown_node_ = 0;
+  Span<u32> canonical_type_;  // by type index: the first type with the same id
+  Span<u32>
+      last_caller_;  // by node: 1 + the last node an edge was added from; keeps rows free of repetitions
+  Span<u32> taken_head_;  // by canonical type: list of taken functions
+  Span<u32> taken_next_;  // by function
+  BitSet taken_;
+  BitSet shared_tables_;
+
+  Vec<u32> order_;
+  Span<u64> depth_;  // by node
+  BitSet depth_known_;
+  BitSet recursive_;
+};
+
+}  // namespace wring::link

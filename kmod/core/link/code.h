@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+// Code: compiled machine code of a module before and after it has an address.
+//
+// x64/ appends functions and stubs to a CodeBuilder; link.cc resolves calls between functions, lays the
+// sections out and produces a CodeImage, which the host copies into executable memory and relocates.
+#pragma once
+
+#include "core/base/result.h"
+#include "core/base/vector.h"
+#include "core/runtime/libcalls.h"
+
+namespace wring {
+
+enum class RelocKind : u8 {
+  kFunction,  // rel32 to function `index` of the module
+  kAddress,   // rel32 to the absolute address `address` (host function, libcall, thunk)
+  kStub,      // rel32 to shared stub `index` (StubId)
+  kRodata,    // rel32 to offset `index` of the constant pool
+};
+
+struct Reloc {
+  RelocKind kind;
+  u32 at;  // offset in the code of the 4-byte field; the value is target - (at + 4)
+  u32 index;
+  u64 address;
+};
+
+// A place where a trap can start. `pc` is the offset of the instruction after the stub's call, which is what
+// wring_vmctx::trap_pc holds (relative to the code's start). Sorted by pc after linking.
+struct TrapSite {
+  u32 pc;
+  u32 func;
+  u32 origin;  // Wasm byte offset
+  TrapReason reason;
+  bool in_prologue = false;  // the frame is not allocated yet: trap_sp points to the return address
+};
+
+// A call whose return address may be found when unwinding: frame sizes come from FunctionCode.
+// In a bridge (x64/x64.h) func is kNone and origin is the bridge's frame size.
+struct CallSite {
+  u32 pc;  // offset of the return address
+  u32 func;
+  u32 origin;
+};
+
+// A faulting instruction and where to go on: becomes an exception table entry (or its POSIX analogue).
+struct FaultSite {
+  u32 pc;     // offset of the instruction
+  u32 fixup;  // offset of its trap stub
+};
+
+// Where the code of one Wasm instruction begins: for listings, only collected if CodeBuilder::want_lines.
+struct LineSite {
+  u32 pc;
+  u32 origin;
+};
+
+// Code shared by all functions of a module, made by x64/stubs.
+enum class StubId : u8 {
+  kTrap,  // called by every trap stub: records trap_pc and trap_sp, unwinds, leaves the invocation
+  kFuel,  // called by cold fuel stubs, preserves every register; see runtime/libcalls.def
+  kLeave,  // jumped to by kTrap when the trap is recorded: restores entry_sp and returns to the entry stub
+  kCount,
+};
+
+struct FunctionCode {
+  u32 entry = kNone;  // offset; direct calls
+  u32 indirect_entry =
+      kNone;  // offset of the landing pad for calls through tables and slots (endbr64 where
+              // IBT is on, i32 parameters re-extended); kNone if not address_taken
+  u32 end = 0;
+  u32 frame_bytes = 0;  // distance from rsp in the body to the return address
+  bool has_calls = false;
+  bool reads_params = false;  // the ones in registers
+  bool has_checked_stack = false;
+};
+
+// What a module's functions use of an invocation's state, so that hook entries need not set up the rest.
+enum CodeUses : u32 {
+  kUsesMemory = 1,  // linear memory
+  kUsesFuel = 2,
+  kUsesHost = 4,  // host or library calls, which see all of the vmctx
+  kUsesPacket = 8,
+  kUsesArgs = 16,     // the hook's arguments
+  kUsesUnknown = 32,  // code of other instances: anything
+};
+
+class CodeBuilder {
+ public:
+  explicit CodeBuilder(Arena* a)
+      : bytes(a), rodata(a), relocs(a), traps(a), calls(a), faults(a), lines(a) {}
+  Vec<u8> bytes;
+  Vec<u8> rodata;
+  Vec<Reloc> relocs;
+  Vec<TrapSite> traps;
+  Vec<CallSite> calls;
+  Vec<FaultSite> faults;
+  bool want_lines = false;
+  Vec<LineSite> lines;           // ascending
+  Span<FunctionCode> functions;  // by function index; imported ones stay empty
+  Span<u32> array_entries;       // by function index: offset of the host's entry stub, or kNone
+  u32 stubs[static_cast<u32>(StubId::kCount)] = {};
+  u32 uses = 0;  // CodeUses of all functions
+  u32 saved_registers =
+      0;  // callee-saved registers that functions save: lost when a trap unwinds them
+};
+
+// What the running machine and kernel ask of generated code.
+struct Target {
+  u32 cpu = 0;                   // CpuFeature bits
+  bool ibt = false;              // endbr64 at indirect entries
+  bool sls = false;              // int3 after ret and indirect jmp
+  bool retpoline = false;        // indirect calls and jumps through indirect_thunks
+  u64 return_thunk = 0;          // ret becomes jmp there, unless 0
+  u64 indirect_thunks[16] = {};  // by register number
+  u64 random = 0;                // seed for constant blinding; 0: off
+  bool far_calls = false;        // absolute addresses may be beyond rel32: go through an island
+};
+enum CpuFeature : u32 {
+  kCpuBmi1 = 1,
+  kCpuBmi2 = 2,
+  kCpuLzcnt = 4,
+  kCpuPopcnt = 8,
+  kCpuMovbe = 16,
+  kCpuSse41 = 32,
+  kCpuAvx = 64,
+  kCpuAvx2 = 128
+};
+
+}  // namespace wring

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+// The C interface to instances: creation, stacks and invocations.
+#include "core/base/new.h"
+#include "core/runtime/instance.h"
+#include "core/runtime/lifetime.h"
+
+using namespace wring;  // NOLINT(google-build-using-namespace): everything below is C functions
+
+namespace {
+
+using ArrayEntry = u32 (*)(wring_vmctx*, unsigned long long*);
+
+// Puts invocations on the stack; false if it is too small.
+bool use_stack(wring_vmctx* vmctx, void* stack, u64 bytes) {
+  if (bytes < WRING_MIN_STACK_BYTES) return false;
+  u64 begin = reinterpret_cast<u64>(stack);
+  vmctx->stack_limit = reinterpret_cast<u8*>(begin + kStackHeadroomBytes);
+  vmctx->stack_top = reinterpret_cast<void*>((begin + bytes) & ~u64{15});
+  return true;
+}
+
+}  // namespace
+
+extern "C" int wring_instance_new(wring_code* code, const wring_import_value* imports,
+                                  unsigned int import_count, wring_instance** out,
+                                  wring_error* err) {
+  Diag diag;
+  if (!code->is_placed)
+    return runtime::report(diag.fail(Err::kLink, kNone, kNone, "code has not been placed"), diag,
+                           err);
+  auto* instance = make_object<wring_instance>(kMaxCompileBytes);
+  if (!instance) return runtime::report(diag.no_memory(), diag, err);
+  instance->code = code;
+  code->refs++;
+  runtime::take_handle(code->module->store);
+  Err result = runtime::instantiate(instance, Span(imports, import_count), &diag);
+  if (result != Err::kOk) {
+    wring_instance_put(instance);
+    return runtime::report(result, diag, err);
+  }
+  *out = instance;
+  return 0;
+}
+
+extern "C" void wring_instance_put(wring_instance* instance) {
+  if (!instance) return;
+  wring_store* store = instance->code->module->store;
+  runtime::unref(instance);
+  runtime::drop_handle(store);
+}
+
+extern "C" wring_vmctx* wring_instance_vmctx(wring_instance* instance) { return &instance->vmctx; }
+
+extern "C" int wring_instance_set_stack(wring_instance* instance, void* stack,
+                                        unsigned long long bytes) {
+  return use_stack(&instance->vmctx, stack, bytes) ? 0 : -WRING_ERR_LIMIT;
+}
+
+extern "C" int wring_instance_global(wring_instance* instance, unsigned int global_index,
+                                     unsigned long long out[2]) {
+  if (global_index >= instance->module().globals.size()) return -WRING_ERR_LIMIT;
+  __builtin_memcpy(out, instance->vmctx.globals[global_index], WRING_GLOBAL_CELL_BYTES);
+  return 0;
+}
+
+extern "C" unsigned int wring_invoke(wring_instance* instance, unsigned int func,
+                                     unsigned long long* argv, void* stack,
+                                     unsigned long long stack_bytes, unsigned long long* fuel) {
+  const wring_code& code = *instance->code;
+  wring_vmctx* vmctx = &instance->vmctx;
+  if (func >= code.image.array_entries.size() || code.image.array_entries[func] == kNone ||
+      (!stack && code.stack.own_stack))
+    return WRING_TRAP_HostError;
+  if (__atomic_exchange_n(&vmctx->busy, 1u, __ATOMIC_ACQUIRE)) return WRING_TRAP_HostError;
+
+  u8* hook_stack_limit = vmctx->stack_limit;
+  void* hook_stack_top = vmctx->stack_top;
+  vmctx->stack_limit = nullptr;
+  vmctx->stack_top = nullptr;
+  u32 reason = WRING_TRAP_HostError;
+  if (!stack || use_stack(vmctx, stack, stack_bytes)) {
+    u64 slice = min<u64>(*fuel, kFuelSlice);
+    vmctx->fuel = static_cast<i64>(slice);
+    vmctx->fuel_reserve = *fuel - slice;
+    vmctx->root = vmctx;
+    vmctx->may_sleep = 1;
+    vmctx->trap_reason = WRING_TRAP_None;
+    auto entry = reinterpret_cast<ArrayEntry>(code.image.address + code.image.array_entries[func]);
+    reason = entry(vmctx, argv);
+    vmctx->may_sleep = 0;
+    *fuel = vmctx->fuel_reserve + (vmctx->fuel > 0 ? static_cast<u64>(vmctx->fuel) : 0);
+    vmctx->fuel_reserve = 0;  // hooks get no more than their entry gives them
+  }
+  vmctx->stack_limit = hook_stack_limit;
+  vmctx->stack_top = hook_stack_top;
+  __atomic_store_n(&vmctx->busy, 0u, __ATOMIC_RELEASE);
+  return reason;
+}

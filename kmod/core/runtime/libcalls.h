@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+// Library calls: the runtime's C functions that generated code calls directly (spec, section 4.6).
+//
+// They run wherever guests run, hooks in NMI context included: unless vmctx->may_sleep is set they neither sleep,
+// allocate nor lock. Whoever traps sets vmctx->trap_reason and leaves everything else as it was.
+#pragma once
+
+#include "core/base/types.h"
+#include "core/runtime/vmctx.h"
+
+namespace wring {
+
+enum class Libcall : u8 {
+#define LIBCALL(name, symbol, params, results, may_trap) k##name,
+#include "core/runtime/libcalls.def"
+#undef LIBCALL
+  kCount
+};
+
+enum class TrapReason : u16 {
+#define TRAP(name, text) k##name,
+#include "core/runtime/traps.def"
+#undef TRAP
+};
+
+bool libcall_may_trap(Libcall call);
+u64 libcall_address(Libcall call);
+
+}  // namespace wring
+
+extern "C" {
+wring::u32 wring_lib_memory_grow(wring_vmctx* vmctx, wring::u32 pages);
+void wring_lib_memory_fill(wring_vmctx* vmctx, wring::u32 dst, wring::u32 value, wring::u32 n);
+void wring_lib_memory_copy(wring_vmctx* vmctx, wring::u32 dst, wring::u32 src, wring::u32 n);
+void wring_lib_memory_init(wring_vmctx* vmctx, wring::u32 segment, wring::u32 dst, wring::u32 src,
+                           wring::u32 n);
+void wring_lib_data_drop(wring_vmctx* vmctx, wring::u32 segment);
+void wring_lib_table_init(wring_vmctx* vmctx, wring::u32 table, wring::u32 segment, wring::u32 dst,
+                          wring::u32 src, wring::u32 n);
+void wring_lib_table_copy(wring_vmctx* vmctx, wring::u32 dst_table, wring::u32 src_table,
+                          wring::u32 dst, wring::u32 src, wring::u32 n);
+void wring_lib_elem_drop(wring_vmctx* vmctx, wring::u32 segment);
+// New fuel (> 0), or <= 0 after a trap.
+wring::i64 wring_lib_fuel_refill(wring_vmctx* vmctx);
+// Describes the trap at vmctx->trap_pc in the root vmctx. vmctx is the trapping instance's.
+void wring_lib_record_trap(wring_vmctx* vmctx);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vmctx.h - the memory that generated code sees of an instance, pointed to by a pinned register.
+ *
+ * C and C++ both include this file: the kernel's hooks fill in the per-invocation part. One vmctx is used by
+ * one invocation at a time (`busy`). Generated code addresses fields by the offsets below, so the layout is
+ * part of the interface between link/, x64/ and the hosts; it holds no guest-writable pointers.
+ */
+#ifndef WRING_CORE_RUNTIME_VMCTX_H
+#define WRING_CORE_RUNTIME_VMCTX_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WRING_MAX_HOOK_ARGS 12
+#define WRING_MAX_TRAP_FRAMES 16
+
+enum wring_trap_reason {
+#define TRAP(name, text) WRING_TRAP_##name,
+#include "core/runtime/traps.def"
+#undef TRAP
+	WRING_TRAP_COUNT
+};
+
+/* A table's entry: null has code == NULL and type_id == 0; type ids start at 1. */
+struct wring_table_entry {
+	void *code;			/* entry for indirect calls */
+	unsigned long long type_id;	/* Store-wide signature id */
+};
+
+/* A table as generated code sees it; shared by all instances that import it. */
+struct wring_table_view {
+	struct wring_table_entry *entries;
+	unsigned int size;
+	unsigned int max;		/* entries never moves while the table lives: capacity is max */
+};
+
+/* An imported function of another instance. */
+struct wring_import_slot {
+	void *code;			/* called like a local function; switches vmctx itself */
+	unsigned long long type_id;
+};
+
+/* Size of a linear memory, shared by all instances that import it; the base never moves. */
+struct wring_memory_view {
+	unsigned char *base;
+	unsigned long long bytes;
+	unsigned long long max_bytes;
+};
+
+struct wring_trap_frame {
+	unsigned int func;		/* function index; WRING_NO_INDEX: a function of another instance */
+	unsigned int offset;		/* Wasm byte offset in the module */
+};
+
+struct wring_vmctx {
+	/* Fixed for the instance's life. */
+	unsigned char *memory_base;		/* heap base, also in its pinned register */
+	struct wring_memory_view *memory;	/* memory 0, or NULL */
+	struct wring_table_view **tables;	/* one per table index */
+	struct wring_import_slot *imports;	/* one per imported function */
+	void **globals;				/* one pointer per global index, to its 16-byte cell */
+	void *instance;				/* the runtime::Instance, for library calls */
+	void *host;				/* the host's own data (kernel: struct wring_program_cpu *) */
+
+	/* Per invocation. */
+	long long fuel;				/* at entry and around host calls; else in the pinned register */
+	unsigned int busy;			/* non-zero while an invocation runs on this vmctx */
+	unsigned int pad0;
+
+	/*
+	 * Per invocation, and copied by bridges into the vmctx of the instance they call, which thus unwinds to the
+	 * same entry stub: [entry_sp, trap_reason), see WRING_VMCTX_BRIDGED_BEGIN below.
+	 */
+	void *entry_sp;				/* stack pointer to unwind to on a trap: the entry stub's */
+	struct wring_vmctx *root;		/* the vmctx the host entered; it gets the trap record */
+	unsigned char *stack_limit;		/* lowest stack address a checked prologue may reach */
+	void *stack_top;			/* entry stubs switch to this stack (16-byte aligned) unless NULL */
+	unsigned long long fuel_reserve;	/* what wring_lib_fuel_refill may still hand out */
+	unsigned char *pkt;			/* packet bytes, and how many */
+	unsigned long long pkt_len;
+	void *hook_ctx;				/* the hook's native context (struct xdp_buff *, ...) */
+	const unsigned long long *hook_args;	/* `hook_arg_count` arguments */
+	unsigned int hook_arg_count;		/* set by the host (it depends on the tracepoint), not per invocation */
+	unsigned int may_sleep;			/* library and host calls may sleep; 0 in hooks */
+
+	/* The last trap; trap_reason is 0 while none happened in this invocation. */
+	unsigned int trap_reason;
+	unsigned int trap_frame_count;
+	void *trap_pc;				/* return address of the trap stub's call: names the site */
+	void *trap_sp;				/* the trapping function's stack pointer, before that call */
+	struct wring_trap_frame trap_frames[WRING_MAX_TRAP_FRAMES];
+};
+
+/* What bridges copy, in 8-byte words. */
+#define WRING_VMCTX_BRIDGED_BEGIN __builtin_offsetof(struct wring_vmctx, entry_sp)
+#define WRING_VMCTX_BRIDGED_END __builtin_offsetof(struct wring_vmctx, trap_reason)
+
+/* A global's cell; an imported mutable global shares its exporter's. */
+#define WRING_GLOBAL_CELL_BYTES 16
+
+const char *wring_trap_text(unsigned int reason);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* WRING_CORE_RUNTIME_VMCTX_H */

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+// Names and equality of types.
+#include "core/wasm/types.h"
+
+namespace wring {
+
+const char* name_of(ValType t) {
+  switch (t) {
+    case ValType::kI32: return "i32";
+    case ValType::kI64: return "i64";
+    case ValType::kF32: return "f32";
+    case ValType::kF64: return "f64";
+    case ValType::kV128: return "v128";
+    case ValType::kFuncRef: return "funcref";
+    case ValType::kExternRef: return "externref";
+    case ValType::kBottom: return "unknown";
+  }
+  return "invalid";
+}
+
+const char* name_of(ExternKind kind) {
+  switch (kind) {
+    case ExternKind::kFunc: return "function";
+    case ExternKind::kTable: return "table";
+    case ExternKind::kMemory: return "memory";
+    case ExternKind::kGlobal: return "global";
+  }
+  return "invalid";
+}
+
+bool equal(Span<const ValType> a, Span<const ValType> b) {
+  static_assert(sizeof(ValType) == 1);
+  return a.size() == b.size() && (a.empty() || __builtin_memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+bool equal(const FuncType& a, const FuncType& b) {
+  return equal(a.params, b.params) && equal(a.results, b.results);
+}
+
+}  // namespace wring

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+// Which instructions set which flags.
+#include "core/x64/flags.h"
+
+namespace wring::x64 {
+
+namespace {
+
+enum class Effect : u8 { kKeeps, kResult, kLogical, kCompares, kDestroys };
+
+Effect effect_of(Lir op, const Payload& p) {
+  switch (op) {
+    case Lir::kCopy:
+    case Lir::kVmCtx:
+    case Lir::kLoadParam:
+    case Lir::kExtend:
+    case Lir::kLea:
+    case Lir::kMulx:
+    case Lir::kShiftX:
+    case Lir::kRotateX:
+    case Lir::kBswap:
+    case Lir::kLoad:
+    case Lir::kLoadSwapped:
+    case Lir::kStore:
+    case Lir::kStoreSwapped:
+    case Lir::kStoreImm:
+    case Lir::kStoreArg:
+    case Lir::kStoreArgImm:
+    case Lir::kStoreResult:
+    case Lir::kLoadResult: return Effect::kKeeps;
+    case Lir::kAlu:
+      return p.alu == Alu::kAdd || p.alu == Alu::kSub ? Effect::kResult : Effect::kLogical;
+    case Lir::kAndNot: return Effect::kLogical;
+    case Lir::kUnary: return p.unary == Unary::kNeg ? Effect::kResult : Effect::kKeeps;
+    case Lir::kShiftImm:
+      if (p.imm == 0) return Effect::kKeeps;
+      return p.shift == Shift::kRol || p.shift == Shift::kRor ? Effect::kDestroys : Effect::kResult;
+    case Lir::kSetCc:
+    case Lir::kCmov:
+    case Lir::kTrapCc: return Effect::kCompares;
+    default: return Effect::kDestroys;
+  }
+}
+
+u32 register_operands(const Condition& c) { return !c.a_in_memory + (c.b == Src::kOperand); }
+
+}  // namespace
+
+void FlagTracker::after(const ra::LirInst& inst, const Payload& p, const ra::Operand* operands,
+                        const ra::Allocation* locations) {
+  switch (effect_of(static_cast<Lir>(inst.op), p)) {
+    case Effect::kKeeps: break;
+    case Effect::kDestroys: return forget();
+    case Effect::kResult:
+    case Effect::kLogical:
+      kind_ = effect_of(static_cast<Lir>(inst.op), p) == Effect::kResult ? kResult : kLogical;
+      condition_ = {};
+      condition_.size = p.size;
+      a_ = locations[0];
+      b_ = {};
+      return;
+    case Effect::kCompares:
+      if (p.cond.a_in_memory || p.cond.b == Src::kMem) return forget();
+      kind_ = kCompare;
+      condition_ = p.cond;
+      a_ = locations[p.cond.operand];
+      b_ = p.cond.b == Src::kOperand ? locations[p.cond.operand + 1] : ra::Allocation{};
+      break;
+  }
+  for (u32 i = 0; i < inst.operand_count; i++)
+    if (operands[i].kind == ra::OperandKind::kDef) overwritten(locations[i]);
+}
+
+bool FlagTracker::holds(const Condition& c, const ra::Allocation* locations, Cc* cc) const {
+  if (kind_ == kNothing || c.a_in_memory || c.b == Src::kMem || c.size != condition_.size)
+    return false;
+  if (!(locations[c.operand] == a_)) return false;
+  if (kind_ == kCompare) {
+    if (c.test != condition_.test || c.b != condition_.b ||
+        register_operands(c) != register_operands(condition_))
+      return false;
+    return c.b == Src::kImm ? c.imm == condition_.imm : locations[c.operand + 1] == b_;
+  }
+  if (c.test || c.b != Src::kImm || c.imm != 0) return false;
+  if (kind_ == kLogical) return true;
+  switch (*cc) {
+    case kCcE:
+    case kCcNe: return true;
+    case kCcL: *cc = kCcS; return true;
+    case kCcGe: *cc = kCcNs; return true;
+    default: return false;
+  }
+}
+
+}  // namespace wring::x64

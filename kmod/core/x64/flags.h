@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+// What the flags register is known to hold while a block is emitted, so that a comparison whose outcome is there
+// already need not be made again.
+#pragma once
+
+#include "core/regalloc/allocate.h"
+#include "core/x64/insts.h"
+
+namespace wring::x64 {
+
+class FlagTracker {
+ public:
+  void forget() { kind_ = kNothing; }
+  // The instruction was emitted with these locations of its operands. sets_none: it changed no flags.
+  void after(const ra::LirInst& inst, const Payload& p, const ra::Operand* operands,
+             const ra::Allocation* locations);
+  // `location` got a new value by an instruction that leaves the flags alone.
+  void overwritten(const ra::Allocation& location) {
+    if (kind_ != kNothing && (location == a_ || location == b_)) forget();
+  }
+  // Whether the flags are those of the comparison with these operands, given *cc, which may be replaced by the
+  // condition that means the same here.
+  bool holds(const Condition& condition, const ra::Allocation* locations, Cc* cc) const;
+
+ private:
+  enum Kind : u8 {
+    kNothing,
+    kCompare,  // of condition_ with operands a_, b_
+    kResult,   // of the result a_ with zero, but for carry and overflow
+    kLogical,  // likewise, with both clear as after test
+  } kind_ = kNothing;
+  Condition condition_;
+  ra::Allocation a_, b_;
+};
+
+}  // namespace wring::x64

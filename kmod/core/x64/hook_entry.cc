@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+// Hook entries: what runs between the kernel's call and the program, as short as it can be (x64.h lists the steps).
+#include "core/x64/stub_util.h"
+#include "core/x64/x64.h"
+
+namespace wring::x64 {
+
+namespace {
+
+constexpr u32 kStackWords = 2;  // on the program's own stack: padding, the hook's rsp
+
+class HookEmitter {
+ public:
+  HookEmitter(const HookEntry& entry, const Target& target, CodeBuilder* code, Assembler* as)
+      : entry_(entry), target_(target), code_(code), as_(*as) {}
+
+  Err run(u32* offset, Diag* diag) {
+    Label start = as_.here();
+    plan();
+    Label busy = as_.new_label(), bad = as_.new_label(), finish = as_.new_label(),
+          leave = as_.new_label();
+    if (target_.ibt) as_.endbr64();
+    for (u32 i = 0; i < saved_count_; i++) as_.push(saved_[i]);
+    load_vmctx();
+    as_.bit_test_set(vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
+    as_.jcc(kCcB, busy);
+    context();
+    enter();
+    as_.call_function(entry_.func);
+    Label returned = as_.here();
+    check_verdict(bad);
+    as_.bind(finish);
+    finish_invocation();
+    as_.bind(leave);
+    restore();
+
+    pad_to_trap_exit(&as_, returned);
+    load_vmctx();
+    as_.mov(Size::k32, kRdx, vmctx_field(WRING_VMCTX_OFFSET(trap_reason)));
+    report(kHookTrap);
+    as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(trap_reason)), 0);
+    as_.jmp(finish);
+
+    as_.bind(busy);
+    as_.zero(kRdx);
+    report(kHookMiss);
+    as_.jmp(leave);
+
+    as_.bind(bad);
+    as_.mov(Size::k32, kRdx, kRax);
+    report(kHookBadVerdict);
+    as_.jmp(finish);
+    TRY(as_.finish(diag));
+    *offset = as_.offset_of(start);
+    return Err::kOk;
+  }
+
+ private:
+  bool uses(u32 what) const { return code_->uses & (what | kUsesUnknown); }
+
+  void save(Reg reg) { saved_[saved_count_++] = reg; }
+
+  void plan() {
+    can_trap_ = !code_->traps.empty() || uses(kUsesHost);
+    save(kVmCtx);
+    if (uses(kUsesFuel)) save(kFuel);
+    if (uses(kUsesMemory)) save(kMemoryBase);
+    // The program's own saves are lost when a trap unwinds it.
+    u32 lost = !can_trap_ ? 0 : uses(0) ? u32{kCalleeSaved} : code_->saved_registers;
+    for (u8 reg = 0; reg < 16; reg++)
+      if (lost & ra::bit(reg)) save(static_cast<Reg>(reg));
+    // An odd number of words keeps the C ABI's alignment for host functions.
+    if (!entry_.own_stack && uses(kUsesHost) && saved_count_ % 2 == 0) save(kScratch);
+  }
+
+  // gs points to this CPU's copies of per-CPU variables.
+  void load_vmctx() {
+    i64 address = static_cast<i64>(entry_.percpu_vmctx);
+    if (fits_i32(address)) {
+      as_.mov(Size::k64, kVmCtx, Mem{kNoReg, kNoReg, 0, true, static_cast<i32>(address)});
+    } else {
+      as_.mov_imm(kVmCtx, entry_.percpu_vmctx);
+      as_.mov(Size::k64, kVmCtx, Mem{kVmCtx, kNoReg, 0, true, 0});
+    }
+  }
+
+  void context() {
+    if (uses(kUsesHost)) as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(hook_ctx)), kRdi);
+    if (uses(kUsesHost | kUsesPacket) && entry_.pkt_data_offset >= 0) {
+      as_.mov(Size::k64, kRax, Mem{kRdi, kNoReg, 0, false, entry_.pkt_data_offset});
+      as_.mov(Size::k64, kRcx, Mem{kRdi, kNoReg, 0, false, entry_.pkt_end_offset});
+      as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(pkt)), kRax);
+      as_.alu(Alu::kSub, Size::k64, kRcx, kRax);
+      as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(pkt_len)), kRcx);
+    }
+    // hook_arg_count is the host's: a tracepoint may have fewer than entry_.arg_count.
+    if (uses(kUsesHost | kUsesArgs) && entry_.args_in_ctx)
+      as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(hook_args)), kRdi);
+  }
+
+  void enter() {
+    if (entry_.own_stack) {
+      as_.mov(Size::k64, kRax, kRsp);
+      as_.mov(Size::k64, kRsp, vmctx_field(WRING_VMCTX_OFFSET(stack_top)));
+      as_.push(kRax);
+      as_.push(kRax);  // padding
+    }
+    if (can_trap_) as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(entry_sp)), kRsp);
+    if (uses(kUsesMemory))
+      as_.mov(Size::k64, kMemoryBase, vmctx_field(WRING_VMCTX_OFFSET(memory_base)));
+    if (uses(kUsesFuel)) as_.mov_imm(kFuel, entry_.fuel);
+    // The one parameter a program may have is 0, never what the kernel passed.
+    if (code_->functions[entry_.func].reads_params) as_.zero(kRdi);
+  }
+
+  void check_verdict(Label bad) {
+    u32 range = entry_.verdict_max - entry_.verdict_min;
+    if (range == ~u32{0}) return;
+    Reg verdict = kRax;
+    if (entry_.verdict_min) {
+      verdict = kRcx;
+      as_.lea(Size::k32, kRcx, {kRax, kNoReg, 0, false, -static_cast<i32>(entry_.verdict_min)});
+    }
+    as_.alu_imm(Alu::kCmp, Size::k32, verdict, static_cast<i32>(range));
+    as_.jcc_long(kCcA, bad);
+  }
+
+  void finish_invocation() {
+    if (entry_.own_stack)
+      as_.mov(Size::k64, kRsp, Mem{kRsp, kNoReg, 0, false, 8 * (kStackWords - 1)});
+    as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
+  }
+
+  void restore() {
+    for (u32 i = saved_count_; i-- > 0;) as_.pop(saved_[i]);
+    emit_return(&as_, target_);
+  }
+
+  // rdx is the value; leaves the verdict in eax.
+  void report(HookEvent event) {
+    if (!entry_.slow_path) return as_.mov_imm(kRax, entry_.default_verdict);
+    bool on_own_stack = entry_.own_stack && event != kHookMiss;
+    bool pad = !on_own_stack && saved_count_ % 2 == 0;
+    as_.mov(Size::k64, kRdi, kVmCtx);
+    as_.mov_imm(kRsi, event);
+    if (pad) as_.push(kRdx);
+    as_.call_address(entry_.slow_path);
+    if (pad) as_.pop(kRdx);
+  }
+
+  const HookEntry& entry_;
+  const Target& target_;
+  CodeBuilder* code_;
+  Assembler& as_;
+  bool can_trap_ = false;
+  Reg saved_[8];
+  u32 saved_count_ = 0;
+};
+
+}  // namespace
+
+Err emit_hook_entry(const HookEntry& entry, const Target& target, CodeBuilder* code, u32* offset,
+                    Diag* diag) {
+  Arena scratch(kStubArenaBytes);
+  Assembler as(&scratch, code);
+  as.align(16);
+  return HookEmitter(entry, target, code, &as).run(offset, diag);
+}
+
+}  // namespace wring::x64

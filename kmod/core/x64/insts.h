@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+// LIR opcodes of x86-64 and what an instruction carries besides its operands.
+#pragma once
+
+#include "core/regalloc/lir.h"
+#include "core/x64/asm.h"
+
+namespace wring::x64 {
+
+enum class Lir : u16 {
+#define LIR(name) k##name,
+#include "core/x64/insts.def"
+#undef LIR
+  kCount
+};
+
+enum class Src : u8 { kOperand, kImm, kMem };
+
+// Base registers of an address: none, the next operand, or a pinned register. kMemory addresses may fault.
+enum class Base : u8 { kNone, kOperand, kMemory, kVmCtx };
+
+struct Address {
+  Base base = Base::kNone;
+  bool has_index = false;
+  bool gs = false;
+  u8 scale = 0;    // log2
+  u8 operand = 0;  // number of the first operand that belongs to it: base, then index
+  i32 disp = 0;
+  u32 origin = 0;  // Wasm offset to report when it faults
+};
+
+// A comparison: flags of `a op b`, where a is a register or memory, b a register or slot, memory or immediate.
+struct Condition {
+  Cc cc = kCcNe;
+  bool test = false;  // test instead of cmp
+  Size size = Size::k32;
+  bool a_in_memory = false;
+  Src b = Src::kOperand;
+  u8 operand = 0;  // number of the first operand: a, then b, as far as they are operands
+  i32 imm = 0;
+};
+
+// Index = ra::LirInst::data.
+struct Payload {
+  i64 imm = 0;
+  Address mem;
+  Condition cond;
+  Size size = Size::k32;
+  Src src = Src::kOperand;
+  Alu alu = Alu::kAdd;
+  Shift shift = Shift::kShl;
+  Unary unary = Unary::kNeg;
+  Scan scan = Scan::kBsf;
+  Extend extend = Extend::k32U;
+  bool flag = false;
+  bool is_signed = false;
+  u16 index = 0;
+  TrapReason reason = TrapReason::kNone;
+};
+
+}  // namespace wring::x64

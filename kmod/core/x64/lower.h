@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+// Lowering: IR -> LIR in one backward pass over the blocks, choosing for each instruction that is still needed
+// the largest tile of instructions that one machine instruction (or fixed sequence) can do.
+//
+// Going backward, all uses of a value are seen before its definition: a value has a virtual register exactly if
+// something needs it in one, and an instruction that only ever became part of tiles is never emitted.
+//
+// A tile's pure parts may come from anywhere. A load may only join a tile if nothing else uses it and no
+// write, call or check lies between the two (BlockEpochs).
+#pragma once
+
+#include "core/base/bitset.h"
+#include "core/ir/ir.h"
+#include "core/link/binding.h"
+#include "core/x64/insts.h"
+#include "core/x64/x64.h"
+
+namespace wring::x64 {
+
+struct LoweredFunction {
+  explicit LoweredFunction(Arena* arena) : lir(arena), payloads(arena) {}
+  ra::LirFunction lir;
+  Vec<Payload> payloads;
+  u32 outgoing_bytes = 0;  // the frame's area for stack arguments and results of calls
+  bool has_calls = false;
+};
+
+// f: optimized, critical edges split. Memory for *out comes from its arena and f's stays untouched.
+Err lower(const ir::Function& f, const Bindings& bindings, const Target& target,
+          const FunctionOptions& options, LoweredFunction* out, Diag* diag);
+
+inline bool is_load(ir::Op op) {
+  return op == ir::Op::kLoad || op == ir::Op::kLoadRaw || op == ir::Op::kLoadGs;
+}
+
+// Operands of an instruction under construction, in the order insts.def lists them.
+class Operands {
+ public:
+  Operands& def(ra::VReg v) { return add(v, ra::OperandKind::kDef, ra::Constraint::kReg); }
+  Operands& def_early(ra::VReg v) {
+    return add(v, ra::OperandKind::kDef, ra::Constraint::kReg, kNoReg, true);
+  }
+  Operands& def_like(ra::VReg v, u8 operand) {
+    return add(v, ra::OperandKind::kDef, ra::Constraint::kReuse, operand);
+  }
+  Operands& def_fixed(ra::VReg v, Reg reg, bool early = false) {
+    return add(v, ra::OperandKind::kDef, ra::Constraint::kFixed, reg, early);
+  }
+  Operands& use(ra::VReg v) { return add(v, ra::OperandKind::kUse, ra::Constraint::kReg); }
+  Operands& use_late(ra::VReg v) {
+    return add(v, ra::OperandKind::kUse, ra::Constraint::kReg, kNoReg, true);
+  }
+  Operands& use_any(ra::VReg v) { return add(v, ra::OperandKind::kUse, ra::Constraint::kAny); }
+  Operands& use_fixed(ra::VReg v, Reg reg) {
+    return add(v, ra::OperandKind::kUse, ra::Constraint::kFixed, reg);
+  }
+  u8 count() const { return count_; }
+  const ra::Operand& operator[](u8 i) const { return list_[i]; }
+
+ private:
+  Operands& add(ra::VReg v, ra::OperandKind kind, ra::Constraint constraint, u8 reg = kNoReg,
+                bool other = false) {
+    WRING_ASSERT(count_ < kMax);
+    list_[count_++] = {v, kind, constraint, reg, other};
+    return *this;
+  }
+  static constexpr u8 kMax = 16;
+  ra::Operand list_[kMax];
+  u8 count_ = 0;
+};
+
+class Lowering {
+ public:
+  Lowering(const ir::Function& f, const Bindings& bindings, const Target& target,
+           const FunctionOptions& options, LoweredFunction* out, Diag* diag);
+  Err run();
+
+ private:
+  using Value = ir::Value;
+  using VReg = ra::VReg;
+  using Op = ir::Op;
+
+  // A matched address: values, not registers yet.
+  struct AddressMatch {
+    Address address;
+    Value base = kNone;       // if Base::kOperand
+    Value index = kNone;      // if has_index, unless
+    VReg index_vreg = kNone;  // it is this, set in this tile
+  };
+  // What an operand that may be anything turned out to be.
+  struct Source {
+    Src kind = Src::kOperand;
+    Value value = kNone;
+    i32 imm = 0;
+    AddressMatch mem;
+  };
+  struct ConditionMatch {
+    Condition cond;
+    Value a = kNone, b = kNone;  // as far as they are operands
+    AddressMatch mem;            // a or b
+  };
+  // A constant used inside a loop: its register is set just before the outermost loop.
+  struct LoopConstant {
+    u32 loop = kNone;  // outermost header
+    VReg vreg = kNone;
+  };
+  struct PendingConstant {
+    Value value;
+    VReg vreg;
+    u32 next;
+  };
+
+  // ---- lower.cc: blocks, registers, constants
+  Err prepare();
+  void compute_epochs();
+  void compute_loops();
+  void lower_block(ir::BlockId b);
+  void lower_inst(Value v);
+  void flush_constants(ir::BlockId b);
+  void finish();
+  const ir::Inst& at(Value v) const { return f_.insts[v]; }
+  Value arg(Value v, u32 i) const { return f_.insts[v].arg[i]; }
+  Size size_of(Value v) const { return at(v).type == ir::Type::kI64 ? Size::k64 : Size::k32; }
+  VReg new_vreg();
+  void add_insn(Lir op, const Operands& operands, const Payload& payload = {});
+  void end_tile();  // what was added since the last one is in order
+  void fail_no_memory() { failed_ = true; }
+
+  // The value's register; all 64 bits are right (I32: zero-extended).
+  VReg reg(Value v);
+  // What to ask reg() for if only `size` low bits matter.
+  Value resolve(Value v, Size size) const;
+  // A register of its own for the value's use in a fixed place, if it is a constant.
+  VReg reg_at_use(Value v);
+  VReg constant(i64 value);  // a fresh one, set here
+  void set_constant(Value v, VReg vreg);
+  VReg result(Value v);  // the register the instruction has to set: a fresh one if nothing reads it
+  bool is_needed(Value v) const { return vreg_of_[v] != kNone; }
+  // Whether the phi becomes a block parameter. Of a loop header's, not all uses were seen when a latch asks.
+  bool is_param(Value phi) const {
+    return is_needed(phi) || (uses_[phi] && f_.blocks[at(phi).block].is_loop_header);
+  }
+  // Whether no later instruction reads the value's register, so that it may be overwritten.
+  bool is_last_use(Value v) const;
+  Value strip_zext(Value v) const;
+  bool is_const(Value v, i64* value) const;
+  // A constant that may be an immediate of an operation of that size.
+  bool imm_of(Value v, Size size, i32* imm) const;
+  bool may_inline(i64 imm) const;     // constant blinding
+  bool may_displace(i64 disp) const;  // likewise, for displacements; they must fit i32 anyway
+  u64 upper_bound(Value v, u32 depth = 0) const;
+
+  // ---- lower_arith.cc
+  void lower_arith(Value v);
+  void lower_add(Value v);
+  void lower_add_imm(Value v, Value a, i32 imm);
+  void lower_sub(Value v);
+  void lower_and(Value v);
+  void lower_alu(Alu op, Value v);
+  void lower_clamp(Value v);
+  bool match_scaled(Value v, Value* index, u8* scale) const;
+  bool match_not(Value v, Value* inverted) const;
+  void emit_alu(Alu op, Size size, Value v, Value a, const Source& b);
+  void emit_unary(Unary op, Value v, Value a);
+  void emit_lea(Value v, Value base, Value index, u8 scale, i32 disp);
+  void emit_extend(Extend kind, Value v, Value a);
+  // An operand that may be memory, but not an immediate.
+  Source source(Value v, Size size);
+  // Of two operands whose order does not matter: *a gets a register, the result may be memory.
+  Source either_source(Value* a, Value b, Size size);
+  void add_source(Operands* ops, Payload* p, const Source& s);
+
+  // ---- lower_mul_shift.cc
+  void lower_mul(Value v);
+  void lower_mul_high(Value v);
+  Value wide_partner(Value v) const;
+  bool lower_mul_wide(Value v);
+  void lower_div(Value v);
+  void lower_shift(Value v);
+  void lower_rotate(Value v);
+  void lower_bits(Value v);
+
+  // ---- lower_compare.cc
+  ConditionMatch match_condition(Value v, bool exclusive);
+  void match_compare(ConditionMatch* m, Value a, Value b, bool exclusive);
+  void match_compare_imm(ConditionMatch* m, Value a, i32 imm, bool exclusive);
+  bool match_narrow(ConditionMatch* m, Value a);
+  void match_zero(ConditionMatch* m, Value a, bool exclusive);
+  void match_test(ConditionMatch* m, Value a, Value b, bool exclusive);
+  void add_condition(Operands* ops, Payload* p, const ConditionMatch& m);
+  void lower_compare(Value v);
+  void lower_select(Value v);
+  void lower_trap_if(Value v);
+  void lower_terminator(Value v);
+  void pass_phis(ir::BlockId to);
+
+  // ---- lower_memory.cc
+  bool can_fold_load(Value v) const;
+  // A load of exactly `size` bytes that may join the current tile; marks it as covered.
+  bool fold_load(Value v, Size size, AddressMatch* mem);
+  AddressMatch match_address(Value access);
+  AddressMatch match_linear(const ir::Inst& access);
+  AddressMatch match_raw(const ir::Inst& access);
+  void set_index_sum(AddressMatch* m, i64 addend);
+  void add_address(Operands* ops, Payload* p, const AddressMatch& mem);
+  void lower_load(Value v);
+  void lower_store(Value v);
+  bool lower_modify(Value v);
+  void lower_add_memory(Value v);
+  Value stored_value(Value v, u32 bytes, bool exclusive) const;
+  bool same_location(Value load, Value store) const;
+
+  // ---- lower_call.cc
+  void lower_params();
+  void lower_call(Value v);
+  void lower_return(Value v);
+  void store_arg(Value v, u32 index);
+  void fixed_values(Span<const Value> values, VReg* out);
+  void link_results();
+
+  const ir::Function& f_;
+  const Bindings& bindings_;
+  const Target& target_;
+  const FunctionOptions& options_;
+  LoweredFunction* out_;
+  Diag* diag_;
+  Arena* arena_;
+  ra::LirFunction& lir_;
+  bool failed_ = false;
+
+  Span<u32> uses_;      // by Value: uses in listed instructions
+  Span<VReg> vreg_of_;  // by Value: kNone while nothing needs it
+  Span<u32> epoch_;     // by Value: writes, calls and checks before it in its block
+  Span<u32>
+      next_result_;  // by Value: chain of Result instructions of a call; empty if there are none
+  BitSet covered_;   // loads that joined a tile
+  Span<u32> outermost_;   // by block: header of the outermost loop around it, or kNone
+  Span<u32> pred_index_;  // by block with one successor: its number among that one's predecessors
+  Span<LoopConstant> loop_constants_;  // by Value
+  Span<u32> pending_at_;               // by block: chain of constants to set at its end
+  Vec<PendingConstant> pending_;
+
+  ir::BlockId block_ = 0;  // being lowered
+  Value root_ = kNone;     // of the current tile
+  u32 position_ = 0;       // of the root in its block
+  u32 tile_begin_ = 0;     // in lir_.insts, which is in reverse until finish()
+};
+
+}  // namespace wring::x64

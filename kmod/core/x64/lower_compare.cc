@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+// Lowering of comparisons and of everything that depends on one: branches, selects, checks, switches.
+#include "core/x64/lower.h"
+
+namespace wring::x64 {
+
+using ir::MemKind;
+using ir::Type;
+using ir::Value;
+
+namespace {
+
+// Switches with up to this many runs of equal targets are compare trees.
+constexpr u32 kMaxTreeRuns = 6;
+
+Cc cc_of(ir::Op op) {
+  switch (op) {
+    case ir::Op::kEq: return kCcE;
+    case ir::Op::kNe: return kCcNe;
+    case ir::Op::kLtS: return kCcL;
+    case ir::Op::kLtU: return kCcB;
+    case ir::Op::kLeS: return kCcLe;
+    case ir::Op::kLeU: return kCcBe;
+    case ir::Op::kGtS: return kCcG;
+    case ir::Op::kGtU: return kCcA;
+    case ir::Op::kGeS: return kCcGe;
+    default: return kCcAe;
+  }
+}
+
+// The condition for exchanged operands.
+Cc mirrored(Cc cc) {
+  switch (cc) {
+    case kCcL: return kCcG;
+    case kCcG: return kCcL;
+    case kCcLe: return kCcGe;
+    case kCcGe: return kCcLe;
+    case kCcB: return kCcA;
+    case kCcA: return kCcB;
+    case kCcBe: return kCcAe;
+    case kCcAe: return kCcBe;
+    default: return cc;
+  }
+}
+
+// The unsigned counterpart: on zero-extended narrow values both mean the same.
+Cc as_unsigned(Cc cc) {
+  switch (cc) {
+    case kCcL: return kCcB;
+    case kCcG: return kCcA;
+    case kCcLe: return kCcBe;
+    case kCcGe: return kCcAe;
+    default: return cc;
+  }
+}
+
+}  // namespace
+
+// What to compare so that the condition is "v is not zero". `exclusive`: v has no other use, so that loads may join.
+Lowering::ConditionMatch Lowering::match_condition(Value v, bool exclusive) {
+  ConditionMatch m;
+  bool inverted = false;
+  i64 c;
+  // eqz of a comparison
+  for (;;) {
+    const ir::Inst& inst = at(v);
+    bool tests_zero =
+        (inst.op == Op::kEq || inst.op == Op::kNe) && is_const(inst.arg[1], &c) && c == 0;
+    if (!tests_zero || !ir::is_compare(at(inst.arg[0]).op) || is_needed(inst.arg[0])) break;
+    if (at(inst.arg[0]).block != block_ && uses_[inst.arg[0]] != 1) break;
+    inverted ^= inst.op == Op::kEq;
+    v = inst.arg[0];
+    exclusive = exclusive && uses_[v] == 1;
+  }
+  const ir::Inst& inst = at(v);
+  bool here = inst.block == block_ || uses_[v] == 1;
+  if (ir::is_compare(inst.op) && (v == root_ || (!is_needed(v) && here))) {
+    m.cond.size = inst.operand_type == Type::kI64 ? Size::k64 : Size::k32;
+    m.cond.cc = cc_of(inst.op);
+    match_compare(&m, inst.arg[0], inst.arg[1], exclusive);
+  } else {
+    match_zero(&m, v, exclusive);
+  }
+  if (inverted) m.cond.cc = invert(m.cond.cc);
+  return m;
+}
+
+void Lowering::match_compare(ConditionMatch* m, Value a, Value b, bool exclusive) {
+  Size size = m->cond.size;
+  i64 c;
+  if (is_const(a, &c) && !is_const(b, &c)) {
+    swap(a, b);
+    m->cond.cc = mirrored(m->cond.cc);
+  }
+  i32 imm;
+  if (imm_of(b, size, &imm)) return match_compare_imm(m, a, imm, exclusive);
+  if (exclusive && fold_load(b, size, &m->mem)) {
+    m->cond.b = Src::kMem;
+    m->a = resolve(a, size);
+  } else if (exclusive && fold_load(a, size, &m->mem)) {
+    m->cond.a_in_memory = true;
+    m->b = resolve(b, size);
+  } else {
+    m->a = resolve(a, size);
+    m->b = resolve(b, size);
+  }
+}
+
+// m->cond.cc and size are set.
+void Lowering::match_compare_imm(ConditionMatch* m, Value a, i32 imm, bool exclusive) {
+  if (imm == 0 && (m->cond.cc == kCcE || m->cond.cc == kCcNe)) return match_zero(m, a, exclusive);
+  m->cond.b = Src::kImm;
+  m->cond.imm = imm;
+  if (exclusive && match_narrow(m, a)) return;
+  if (exclusive && fold_load(a, m->cond.size, &m->mem))
+    m->cond.a_in_memory = true;
+  else
+    m->a = resolve(a, m->cond.size);
+}
+
+// A byte or word in memory against an immediate of its size.
+bool Lowering::match_narrow(ConditionMatch* m, Value a) {
+  const ir::Inst& inst = at(a);
+  if (!is_load(inst.op) || !can_fold_load(a)) return false;
+  i32 imm = m->cond.imm;
+  Size size;
+  switch (static_cast<MemKind>(inst.aux)) {
+    case MemKind::k8U:
+      if (imm < 0 || imm > 255) return false;
+      size = Size::k8;
+      m->cond.cc = as_unsigned(m->cond.cc);
+      break;
+    case MemKind::k8S:
+      if (!fits_i8(imm)) return false;
+      size = Size::k8;
+      break;
+    case MemKind::k16U:  // a 16-bit immediate would stall the decoder
+      if (imm < 0 || !fits_i8(imm)) return false;
+      size = Size::k16;
+      m->cond.cc = as_unsigned(m->cond.cc);
+      break;
+    default: return false;
+  }
+  bool folded = fold_load(a, size, &m->mem);
+  WRING_ASSERT(folded);
+  m->cond.size = size;
+  m->cond.a_in_memory = true;
+  return true;
+}
+
+// a == 0 or a != 0, as m->cond.cc says (kCcNe by default).
+void Lowering::match_zero(ConditionMatch* m, Value a, bool exclusive) {
+  for (;; a = arg(a, 0)) {
+    exclusive = exclusive && uses_[a] == 1;
+    if (at(a).op != Op::kZExtI32) break;
+  }
+  m->cond.size = size_of(a);
+  m->cond.b = Src::kImm;
+  m->cond.imm = 0;
+  const ir::Inst& inst = at(a);
+  if (inst.op == Op::kAnd && !is_needed(a) && (inst.block == block_ || uses_[a] == 1))
+    return match_test(m, inst.arg[0], inst.arg[1], exclusive);
+  if (exclusive && match_narrow(m, a)) return;
+  if (exclusive && fold_load(a, m->cond.size, &m->mem))
+    m->cond.a_in_memory = true;
+  else
+    m->a = resolve(a, m->cond.size);
+}
+
+// (a & b) == 0
+void Lowering::match_test(ConditionMatch* m, Value a, Value b, bool exclusive) {
+  m->cond.test = true;
+  i64 c;
+  if (is_const(b, &c) && may_inline(c)) {
+    u64 mask = static_cast<u64>(c) & (m->cond.size == Size::k64 ? ~u64{0} : 0xffff'ffff);
+    if (mask <= 0xff) {
+      m->cond.size = Size::k8;
+    } else if (mask <= 0xffff'ffff) {
+      m->cond.size = Size::k32;
+    }
+    if (m->cond.size != Size::k64 || fits_i32(c)) {
+      m->cond.imm = static_cast<i32>(c);
+      m->cond.b = Src::kImm;
+      bool narrow = m->cond.size == Size::k8 && is_load(at(a).op) &&
+                    ir::bytes_of(static_cast<MemKind>(at(a).aux)) == 1;
+      if (exclusive && (narrow || m->cond.size != Size::k8) && fold_load(a, m->cond.size, &m->mem))
+        m->cond.a_in_memory = true;
+      else
+        m->a = resolve(a, m->cond.size);
+      return;
+    }
+  }
+  Size size = m->cond.size;
+  m->cond.b = Src::kOperand;
+  if (exclusive && fold_load(b, size, &m->mem))
+    swap(a, b);
+  else if (!exclusive || !fold_load(a, size, &m->mem)) {
+    m->a = resolve(a, size);
+    m->b = resolve(b, size);
+    return;
+  }
+  m->cond.a_in_memory = true;
+  m->b = resolve(b, size);
+}
+
+void Lowering::add_condition(Operands* ops, Payload* p, const ConditionMatch& m) {
+  p->cond = m.cond;
+  p->cond.operand = ops->count();
+  if (!m.cond.a_in_memory) ops->use(reg(m.a));
+  if (m.cond.b == Src::kOperand) {
+    VReg b = reg(m.b);
+    if (m.cond.a_in_memory)
+      ops->use(b);
+    else
+      ops->use_any(b);
+  }
+  if (m.cond.a_in_memory || m.cond.b == Src::kMem) add_address(ops, p, m.mem);
+}
+
+void Lowering::lower_compare(Value v) {
+  Payload p;
+  ConditionMatch m = match_condition(v, true);
+  Operands ops;
+  ops.def(result(v));
+  add_condition(&ops, &p, m);
+  add_insn(Lir::kSetCc, ops, p);
+}
+
+void Lowering::lower_select(Value v) {
+  const ir::Inst& inst = at(v);
+  Payload p;
+  p.size = size_of(v);
+  ConditionMatch m = match_condition(inst.arg[0], uses_[inst.arg[0]] == 1);
+  Value yes = resolve(inst.arg[1], p.size), no = resolve(inst.arg[2], p.size);
+  if (!is_last_use(no) && is_last_use(yes)) {
+    swap(yes, no);
+    m.cond.cc = invert(m.cond.cc);
+  }
+  VReg y = reg(yes), n = reg(no);
+  Operands ops;
+  ops.def_like(result(v), 1).use(n).use_any(y);
+  add_condition(&ops, &p, m);
+  add_insn(Lir::kCmov, ops, p);
+}
+
+void Lowering::lower_trap_if(Value v) {
+  const ir::Inst& inst = at(v);
+  Payload p;
+  p.reason = static_cast<TrapReason>(inst.aux);
+  ConditionMatch m = match_condition(inst.arg[0], uses_[inst.arg[0]] == 1);
+  Operands ops;
+  add_condition(&ops, &p, m);
+  add_insn(Lir::kTrapCc, ops, p);
+}
+
+void Lowering::lower_terminator(Value v) {
+  const ir::Inst& inst = at(v);
+  Span<u32> succs = f_.blocks[block_].succs.span();
+  Payload p;
+  Operands ops;
+  switch (inst.op) {
+    case Op::kJump: pass_phis(succs[0]); return add_insn(Lir::kJump, ops, p);
+    case Op::kBranch: {
+      ConditionMatch m = match_condition(inst.arg[0], uses_[inst.arg[0]] == 1);
+      add_condition(&ops, &p, m);
+      return add_insn(Lir::kBranch, ops, p);
+    }
+    case Op::kSwitch: {
+      u32 runs = 1;
+      for (u32 i = 1; i < succs.size(); i++) runs += succs[i] != succs[i - 1];
+      bool table = runs > kMaxTreeRuns && !target_.retpoline && !target_.ibt;
+      VReg index = reg(resolve(inst.arg[0], Size::k32));
+      if (!table) return add_insn(Lir::kSwitchTree, Operands().use(index), p);
+      VReg to = new_vreg();
+      add_insn(Lir::kSwitchTarget, Operands().def_early(to).use(index), p);
+      return add_insn(Lir::kSwitchJump, Operands().use(to), p);
+    }
+    default:  // kTrap
+      p.reason = static_cast<TrapReason>(inst.aux);
+      return add_insn(Lir::kTrap, ops, p);
+  }
+}
+
+// The values this block's jump passes to the phis of its successor.
+void Lowering::pass_phis(ir::BlockId to) {
+  const ir::Block& target = f_.blocks[to];
+  u32 count = 0;
+  for (Value phi : target.insts) {
+    if (at(phi).op != Op::kPhi) break;
+    count += is_param(phi);
+  }
+  Span<VReg> args = arena_->make_array<VReg>(count);
+  if (count && !args.data()) return fail_no_memory();
+  count = 0;
+  for (Value phi : target.insts) {
+    if (at(phi).op != Op::kPhi) break;
+    if (is_param(phi)) args[count++] = reg_at_use(f_.args(phi)[pred_index_[block_]]);
+  }
+  lir_.blocks[block_].args = args;
+}
+
+}  // namespace wring::x64

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+// The code all functions of a module share: trap and fuel stubs, and the host's entries to functions.
+#include "core/x64/stub_util.h"
+#include "core/x64/x64.h"
+
+namespace wring::x64 {
+
+namespace {
+
+// What calls of C functions change, less the scratch register, which is never live at a fuel check.
+constexpr Reg kCallerSaved[] = {kRax, kRcx, kRdx, kRsi, kRdi, kR8, kR9, kR10};
+constexpr u32 kCallerSavedCount = sizeof(kCallerSaved) / sizeof(Reg);
+// What C functions preserve.
+constexpr Reg kHostSaved[] = {kRbx, kRbp, kR12, kR13, kR14, kR15};
+constexpr u32 kHostSavedCount = sizeof(kHostSaved) / sizeof(Reg);
+
+constexpr i32 kStackAlignment = 16;
+
+Mem stack(i32 offset) { return {kRsp, kNoReg, 0, false, offset}; }
+
+// Called at a trap site. Falls through to leave().
+void emit_trap(Assembler* as) {
+  as->pop(kRax);
+  as->mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(trap_pc)), kRax);
+  as->mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(trap_sp)), kRsp);
+  as->mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(fuel)), kFuel);
+  as->alu_imm(Alu::kAnd, Size::k64, kRsp, -kStackAlignment);
+  as->mov(Size::k64, kRdi, kVmCtx);
+  as->call_address(libcall_address(Libcall::kRecordTrap));
+}
+
+// Goes to the entry stub's trap exit, at a fixed distance from where its call would have returned to. What lies
+// below rsp may be overwritten by an interrupt at any time, so that rsp stays below the return address.
+void emit_leave(Assembler* as, const Target& target) {
+  as->mov(Size::k64, kRcx, vmctx_field(WRING_VMCTX_OFFSET(entry_sp)));
+  as->lea(Size::k64, kRsp, {kRcx, kNoReg, 0, false, -8});
+  as->alu_imm(Alu::kAdd, Size::k64, stack(0), kTrapExitDistance);
+  emit_return(as, target);
+}
+
+// Called when the fuel went below zero; `trap` is StubId::kTrap.
+void emit_fuel(Assembler* as, const Target& target, Label trap) {
+  for (Reg reg : kCallerSaved) as->push(reg);
+  as->push(kRbp);
+  as->mov(Size::k64, kRbp, kRsp);
+  as->alu_imm(Alu::kAnd, Size::k64, kRsp, -kStackAlignment);
+  as->mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(fuel)), kFuel);
+  as->mov(Size::k64, kRdi, kVmCtx);
+  as->call_address(libcall_address(Libcall::kFuelRefill));
+  as->mov(Size::k64, kRsp, kRbp);
+  as->pop(kRbp);
+  Label exhausted = as->new_label();
+  as->test(Size::k64, kRax, kRax);
+  as->jcc(kCcLe, exhausted);
+  as->mov(Size::k64, kFuel, kRax);
+  for (u32 i = kCallerSavedCount; i-- > 0;) as->pop(kCallerSaved[i]);
+  emit_return(as, target);
+  as->bind(exhausted);
+  as->alu_imm(Alu::kAdd, Size::k64, kRsp,
+              8 * kCallerSavedCount);  // to the return address, which names the site
+  as->jmp(trap);
+}
+
+void restore_host_registers(Assembler* as, const Target& target) {
+  for (u32 i = kHostSavedCount; i-- > 0;) as->pop(kHostSaved[i]);
+  emit_return(as, target);
+}
+
+}  // namespace
+
+Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag) {
+  Arena scratch(kStubArenaBytes);
+  Assembler as(&scratch, code);
+  Label trap = as.here();
+  emit_trap(&as);
+  Label leave = as.here();
+  emit_leave(&as, target);
+  Label fuel = as.here();
+  emit_fuel(&as, target, trap);
+  TRY(as.finish(diag));
+  code->stubs[static_cast<u32>(StubId::kTrap)] = as.offset_of(trap);
+  code->stubs[static_cast<u32>(StubId::kLeave)] = as.offset_of(leave);
+  code->stubs[static_cast<u32>(StubId::kFuel)] = as.offset_of(fuel);
+  return Err::kOk;
+}
+
+// The host's stack: its registers, vmctx, argv. The program's stack, which may be the same: the host's rsp, padding,
+// stack results, stack arguments; entry_sp is there.
+Err emit_array_entry(const FuncType& type, u32 func, const Target& target, CodeBuilder* code,
+                     Diag* diag) {
+  Arena scratch(kStubArenaBytes);
+  Assembler as(&scratch, code);
+  u32 params = type.params.size(), results = type.results.size();
+  u32 stack_params = params > kArgRegCount ? params - kArgRegCount : 0;
+  u32 stack_results = results > kResultRegCount ? results - kResultRegCount : 0;
+  // An odd number of words: with the host's rsp above them they keep the alignment.
+  i32 area = static_cast<i32>(8 * ((stack_params + stack_results) | 1));
+
+  if (target.ibt) as.endbr64();
+  for (Reg reg : kHostSaved) as.push(reg);
+  as.push(kRdi);
+  as.push(kRsi);
+  as.mov(Size::k64, kVmCtx, kRdi);
+  as.mov(Size::k64, kScratch, kRsi);
+  as.mov(Size::k64, kMemoryBase, vmctx_field(WRING_VMCTX_OFFSET(memory_base)));
+  as.mov(Size::k64, kFuel, vmctx_field(WRING_VMCTX_OFFSET(fuel)));
+  as.mov(Size::k64, kRbx, kRsp);
+  as.mov(Size::k64, kRax, vmctx_field(WRING_VMCTX_OFFSET(stack_top)));
+  as.test(Size::k64, kRax, kRax);
+  as.cmov(kCcNe, Size::k64, kRsp, kRax);
+  as.alu_imm(Alu::kAnd, Size::k64, kRsp, -kStackAlignment);
+  as.push(kRbx);
+  as.alu_imm(Alu::kSub, Size::k64, kRsp, area);
+  as.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(entry_sp)), kRsp);
+  for (u32 i = params; i-- > 0;) {
+    Size size = type.params[i] == ValType::kI32 ? Size::k32 : Size::k64;
+    Mem from{kScratch, kNoReg, 0, false, static_cast<i32>(8 * i)};
+    as.mov(size, i < kArgRegCount ? kArgRegs[i] : kRax, from);
+    if (i >= kArgRegCount)
+      as.mov_store(Size::k64, stack(static_cast<i32>(8 * (i - kArgRegCount))), kRax);
+  }
+  as.call_function(func);
+  Label returned = as.here(), done = as.new_label();
+  as.jmp_long(done);
+
+  pad_to_trap_exit(&as, returned);
+  as.mov(Size::k64, kRsp, stack(area));
+  as.pop(kRsi);
+  as.pop(kRdi);
+  as.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(fuel), kRdi), kFuel);
+  as.mov(Size::k32, kRax, vmctx_field(WRING_VMCTX_OFFSET(trap_reason), kRdi));
+  restore_host_registers(&as, target);
+
+  as.bind(done);
+  as.mov(Size::k64, kScratch, stack(area));
+  as.mov(Size::k64, kScratch, Mem{kScratch, kNoReg, 0, false, 0});  // argv
+  for (u32 i = 0; i < results; i++) {
+    if (i >= kResultRegCount)
+      as.mov(Size::k64, kRax, stack(static_cast<i32>(8 * (stack_params + i - kResultRegCount))));
+    Mem to{kScratch, kNoReg, 0, false, static_cast<i32>(8 * i)};
+    as.mov_store(Size::k64, to, i < kResultRegCount ? kResultRegs[i] : kRax);
+  }
+  as.mov(Size::k64, kRsp, stack(area));
+  as.pop(kRsi);
+  as.pop(kRdi);
+  as.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(fuel), kRdi), kFuel);
+  as.zero(kRax);
+  restore_host_registers(&as, target);
+  return as.finish(diag);
+}
+
+}  // namespace wring::x64

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+// Random programs compute the same before and after optimization: results, traps, memory, globals, packet, maps.
+// WRING_RANDOM_SEEDS=FIRST:COUNT chooses the programs.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "selftests/core/ir/interpreter.h"
+#include "selftests/core/ir/random_program.h"
+
+namespace wring::test {
+namespace {
+
+constexpr u64 kGsCpuNumber = 0x40, kGsThisCpuOff = 0x48, kPerCpuDistance = 4096;
+
+// What surrounds an instance: a packet, hook arguments, an array and a per-CPU array.
+struct World {
+  std::vector<u8> packet;
+  unsigned long long args[4];
+  std::vector<u64> array = std::vector<u64>(8 * 2);
+  std::vector<u64> per_cpu = std::vector<u64>(8 * 2 + kPerCpuDistance / 8);
+  u64 pointers[8];
+};
+
+// The same addresses for both versions, since map addresses become constants.
+World g_world;
+
+void reset_world(u64 seed) {
+  std::mt19937_64 random(seed);
+  g_world.packet.resize(random() % 50);
+  for (auto& x : g_world.args) x = random() >> (random() % 64);
+  for (u8& byte : g_world.packet) byte = static_cast<u8>(random());
+  for (u64& x : g_world.array) x = random();
+  for (u64& x : g_world.per_cpu) x = random();
+  for (u32 i = 0; i < 8; i++) g_world.pointers[i] = reinterpret_cast<u64>(&g_world.per_cpu[2 * i]);
+}
+
+Program* make_program(const Body& bytes, bool per_cpu, std::string* message) {
+  Module* module = decode_module(bytes, message);
+  if (!module) return nullptr;
+  std::vector<FunctionBinding> bindings(RandomProgram::kImports);
+  const Intrinsic intrinsics[] = {
+      Intrinsic::kPktLen,    Intrinsic::kPktLoad8,   Intrinsic::kPktLoad16, Intrinsic::kPktLoad32,
+      Intrinsic::kPktLoad64, Intrinsic::kPktStore16, Intrinsic::kArg,       Intrinsic::kCpuId,
+      Intrinsic::kCount,     Intrinsic::kMapAdd,     Intrinsic::kMapLoad64};
+  for (u32 i = 0; i < RandomProgram::kImports; i++) {
+    bindings[i].address = 1;
+    if (i == RandomProgram::kMap) {
+      bindings[i].kind = BindingKind::kConstant;
+      bindings[i].value = 0;
+    } else if (i == RandomProgram::kHost) {
+      bindings[i].kind = BindingKind::kHost;
+      bindings[i].may_trap = true;
+    } else {
+      bindings[i].kind = BindingKind::kIntrinsic;
+      bindings[i].intrinsic = intrinsics[i];
+    }
+  }
+  MapBinding map;
+  map.kind = per_cpu ? MapKind::kPerCpuArray : MapKind::kArray;
+  map.max_entries = 8;
+  map.elem_bytes = map.value_bytes = 16;
+  map.address = reinterpret_cast<u64>(per_cpu ? g_world.pointers : g_world.array.data());
+  MapBinding opaque;
+  auto* program = new Program(module, bindings, {map, opaque});
+  program->bindings().gs_cpu_number = kGsCpuNumber;
+  program->bindings().gs_this_cpu_off = kGsThisCpuOff;
+  return program;
+}
+
+struct Result {
+  Outcome outcome;
+  std::vector<u8> memory, packet;
+  std::vector<u64> globals, array, per_cpu;
+  bool operator==(const Result&) const = default;
+};
+
+Result run(const Program& program, u32 func, const std::vector<u64>& args, u64 seed) {
+  reset_world(seed);
+  Instance instance(program);
+  instance.set_gs(kGsCpuNumber, 3);
+  instance.set_gs(kGsThisCpuOff, kPerCpuDistance);
+  instance.set_host(RandomProgram::kHost, [](wring_vmctx* ctx, const std::vector<u64>& a) -> u64 {
+    if (a[0] % 16 == 5) ctx->trap_reason = WRING_TRAP_Interrupted;
+    return static_cast<u32>(a[0] * 3 + a[1]);
+  });
+  // Handle 1 is opaque, 9 does not exist.
+  instance.set_host(RandomProgram::kMapAdd,
+                    [](wring_vmctx*, const std::vector<u64>&) -> u64 { return 0xffff'ffff; });
+  instance.set_host(RandomProgram::kMapLoad64,
+                    [](wring_vmctx*, const std::vector<u64>& a) { return a[1]; });
+  wring_vmctx* ctx = instance.vmctx();
+  ctx->pkt = g_world.packet.data();
+  ctx->pkt_len = g_world.packet.size();
+  ctx->hook_args = g_world.args;
+  ctx->hook_arg_count = 4;
+  Result result;
+  result.outcome = instance.instantiate();
+  instance.max_depth = 40;
+  instance.max_steps = 100'000;
+  if (result.outcome.kind == Outcome::kReturned) result.outcome = instance.call(func, args);
+  result.memory = instance.memory();
+  result.globals = {instance.global(0), instance.global(1)};
+  result.packet = g_world.packet;
+  result.array = g_world.array;
+  result.per_cpu = g_world.per_cpu;
+  return result;
+}
+
+void check_seed(u64 seed, int* compared, int* returned) {
+  Body bytes = RandomProgram(seed).generate();
+  std::string message;
+  std::unique_ptr<Program> built(make_program(bytes, seed & 1, &message));
+  ASSERT_TRUE(built) << "seed " << seed << ": " << message;
+  std::unique_ptr<Program> optimized(make_program(bytes, seed & 1, &message));
+  built->compile(false);
+  ASSERT_EQ(built->error(), "") << "seed " << seed;
+  optimized->compile(true);
+  ASSERT_EQ(optimized->error(), "") << "seed " << seed;
+  std::mt19937_64 random(seed);
+  const Module& module = built->module();
+  for (u32 f = module.imported_functions; f < module.functions.size(); f++)
+    for (u32 trial = 0; trial < 4; trial++) {
+      std::vector<u64> args;
+      for (ValType type : module.func_type(f).params) {
+        u64 value = random() >> (random() % 64);
+        args.push_back(type == ValType::kI32 ? static_cast<u32>(value) : value);
+      }
+      Result before = run(*built, f, args, seed + trial);
+      Result after = run(*optimized, f, args, seed + trial);
+      if (before.outcome.kind == Outcome::kSkipped || after.outcome.kind == Outcome::kSkipped)
+        continue;
+      ++*compared;
+      *returned += before.outcome.kind == Outcome::kReturned;
+      ASSERT_TRUE(before == after)
+          << "seed " << seed << " function " << f << " trial " << trial << ": kind "
+          << before.outcome.kind << "/" << after.outcome.kind << " trap "
+          << int(before.outcome.trap) << "/" << int(after.outcome.trap);
+    }
+}
+
+TEST(RandomProgram, OptimizedComputesTheSame) {
+  u64 first = 1, count = 300;
+  if (const char* seeds = std::getenv("WRING_RANDOM_SEEDS")) {
+    char* end;
+    first = std::strtoull(seeds, &end, 10);
+    count = *end == ':' ? std::strtoull(end + 1, nullptr, 10) : 1;
+  }
+  int compared = 0, returned = 0;
+  for (u64 seed = first; seed < first + count && !HasFatalFailure(); seed++)
+    check_seed(seed, &compared, &returned);
+  RecordProperty("compared", compared);
+  RecordProperty("returned", returned);
+  if (count >= 100) {
+    EXPECT_GT(returned, static_cast<int>(count));
+  }
+}
+
+}  // namespace
+}  // namespace wring::test

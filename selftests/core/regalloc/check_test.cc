@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+// The allocation checker: broken allocations must be rejected.
+#include <gtest/gtest.h>
+
+#include "lir_interpreter.h"
+#include "random_lir.h"
+
+namespace wring::ra::testing {
+namespace {
+
+// A loop with a call: b0 -> b1(p) -> b2 -> b1, b1 -> b3; twelve values across it.
+struct Sample {
+  Sample() {
+    b.block();
+    for (u32 i = 0; i < 12; i++) values.push_back(b.value());
+    constant = b.constant();
+    p = b.vreg();
+    q = b.vreg();
+    b.jump(1, {values[0]});
+    b.block({p});
+    b.call({use_fixed(p, kRdi)});
+    for (VReg v : values) b.inst({use(v)});
+    b.inst({use(constant)});
+    reuse = b.inst({def_reuse(q, 1), use(p), use_fixed(values[1], kRcx)});
+    b.branch({use(q)}, {2, 3});
+    b.block();
+    b.jump(1, {q});
+    b.block();
+    b.ret({use(q)});
+    b.loop(1, 3);
+    LirFunction& f = b.finish();
+    EXPECT_EQ(allocate(f, x64_env(), &result, &diag), Err::kOk);
+    EXPECT_EQ(check(), Err::kOk) << diag.message;
+  }
+  Err check() {
+    diag = Diag();
+    return check_allocation(b.function(), x64_env(), result, &diag);
+  }
+  Allocation& operand(u32 inst, u32 k) {
+    return result.operands[b.function().insts[inst].operands + k];
+  }
+  u32 find_edit(Edit::Kind kind, Allocation::Kind from, Allocation::Kind to) {
+    for (u32 e = 0; e < result.edits.size(); e++) {
+      const Edit& edit = result.edits[e];
+      if (edit.kind == kind && edit.to.kind == to &&
+          (kind == Edit::kRemat || edit.from.kind == from))
+        return e;
+    }
+    ADD_FAILURE() << "the sample has no such edit";
+    return 0;
+  }
+  void drop_edit(u32 e) {
+    for (u32 i = e; i + 1 < result.edits.size(); i++) result.edits[i] = result.edits[i + 1];
+    result.edits = result.edits.slice(0, result.edits.size() - 1);
+  }
+
+  LirBuilder b;
+  std::vector<VReg> values;
+  VReg constant, p, q;
+  u32 reuse;
+  AllocationResult result;
+  Diag diag;
+};
+
+TEST(Check, LostStore) {
+  Sample s;
+  s.drop_edit(s.find_edit(Edit::kMove, Allocation::kReg, Allocation::kSlot));
+  EXPECT_EQ(s.check(), Err::kInvalid);
+}
+
+TEST(Check, LostReload) {
+  Sample s;
+  s.drop_edit(s.find_edit(Edit::kMove, Allocation::kSlot, Allocation::kReg));
+  EXPECT_EQ(s.check(), Err::kInvalid);
+}
+
+TEST(Check, LostRecomputation) {
+  Sample s;
+  s.drop_edit(s.find_edit(Edit::kRemat, Allocation::kNone, Allocation::kReg));
+  EXPECT_EQ(s.check(), Err::kInvalid);
+}
+
+TEST(Check, WrongRecomputation) {
+  Sample s;
+  s.result.edits[s.find_edit(Edit::kRemat, Allocation::kNone, Allocation::kReg)].remat = 0;
+  EXPECT_EQ(s.check(), Err::kInvalid);
+}
+
+TEST(Check, ReloadFromAnotherSlot) {
+  Sample s;
+  Edit& edit = s.result.edits[s.find_edit(Edit::kMove, Allocation::kSlot, Allocation::kReg)];
+  edit.from.index = (edit.from.index + 1) % s.result.slots;
+  EXPECT_EQ(s.check(), Err::kInvalid);
+}
+
+TEST(Check, NarrowMove) {
+  LirBuilder b;
+  b.block();
+  std::vector<VReg> values;
+  for (u32 i = 0; i < 3; i++) {
+    values.push_back(b.vec());
+    b.inst({def(values[i])});
+  }
+  b.call({});
+  for (VReg v : values) b.inst({use(v)});
+  b.ret({});
+  LirFunction& f = b.finish();
+  AllocationResult result;
+  Diag diag;
+  ASSERT_EQ(allocate(f, x64_env(), &result, &diag), Err::kOk);
+  ASSERT_EQ(check_allocation(f, x64_env(), result, &diag), Err::kOk) << diag.message;
+  result.edits[0].bytes = 8;
+  EXPECT_EQ(check_allocation(f, x64_env(), result, &diag), Err::kInvalid);
+}
+
+TEST(Check, ValueAcrossACallInAClobberedRegister) {
+  LirBuilder b;
+  b.block();
+  VReg x = b.value();
+  b.call({});
+  u32 i = b.inst({use(x)});
+  b.ret({});
+  LirFunction& f = b.finish();
+  Allocation rcx = {Allocation::kReg, kRcx};
+  AllocationResult result;
+  Span<Allocation> operands(&rcx, 1);
+  Allocation both[2] = {rcx, rcx};
+  result.operands = Span<Allocation>(both);
+  result.used = ~RegMask{0};
+  Diag diag;
+  EXPECT_EQ(check_allocation(f, x64_env(), result, &diag), Err::kInvalid);
+  EXPECT_STREQ(diag.message,
+               "register allocation: a clobbered register is read later at instruction 1");
+  both[0] = both[1] = {Allocation::kReg, kRbx};
+  diag = Diag();
+  EXPECT_EQ(check_allocation(f, x64_env(), result, &diag), Err::kOk) << diag.message << i;
+}
+
+TEST(Check, BrokenConstraints) {
+  {
+    Sample s;
+    s.operand(s.reuse, 2) = {Allocation::kReg, kRdx};
+    EXPECT_EQ(s.check(), Err::kInvalid);
+  }
+  {
+    Sample s;
+    s.operand(s.reuse, 0).index ^= 1;
+    EXPECT_EQ(s.check(), Err::kInvalid);
+  }
+  {
+    Sample s;
+    s.operand(0, 0) = {Allocation::kReg, 16};
+    EXPECT_EQ(s.check(), Err::kInvalid);
+  }
+  {
+    Sample s;
+    s.operand(0, 0) = {Allocation::kReg, kR11};
+    EXPECT_EQ(s.check(), Err::kInvalid);
+  }
+  {
+    Sample s;
+    s.operand(0, 0) = {Allocation::kSlot, 0};
+    EXPECT_EQ(s.check(), Err::kInvalid);
+  }
+  {
+    Sample s;
+    s.operand(0, 0) = {};
+    EXPECT_EQ(s.check(), Err::kInvalid);
+  }
+}
+
+TEST(Check, UnreportedRegisters) {
+  Sample s;
+  s.result.used &= ~kCalleeSaved;
+  EXPECT_EQ(s.check(), Err::kInvalid);
+}
+
+TEST(Check, SlotsOutOfBounds) {
+  Sample s;
+  s.result.slots--;
+  EXPECT_EQ(s.check(), Err::kInvalid);
+}
+
+// Breaks random allocations at random places. What the checker accepts must still compute the right values, and
+// hardly any damage may be accepted at all (some is harmless: a store that no path needs, a hash of nothing).
+TEST(Check, Mutations) {
+  u32 rejected = 0, accepted = 0;
+  for (u32 seed = 0; seed < 400; seed++) {
+    RandomShape shape;
+    shape.statements = 30;
+    shape.cold_last = seed % 2;
+    RandomLir random(seed, shape);
+    LirFunction& f = random.make();
+    AllocationResult result;
+    Diag diag;
+    ASSERT_EQ(allocate(f, x64_env(), &result, &diag), Err::kOk);
+    std::mt19937 rng(seed);
+    for (u32 attempt = 0; attempt < 10; attempt++) {
+      std::vector<Allocation> operands(result.operands.begin(), result.operands.end());
+      std::vector<Edit> edits(result.edits.begin(), result.edits.end());
+      auto damage = [&](Allocation* a) {
+        if (a->kind == Allocation::kSlot)
+          a->index = (a->index + 1 + rng() % result.slots) % result.slots;
+        else
+          a->index = a->index < 16 ? kIntRegs[rng() % 11] : kVecRegs[rng() % 15];
+      };
+      switch (rng() % 4) {
+        case 0:
+          if (operands.empty()) continue;
+          damage(&operands[rng() % operands.size()]);
+          break;
+        case 1:
+          if (edits.empty()) continue;
+          edits.erase(edits.begin() + rng() % edits.size());
+          break;
+        case 2: {
+          if (edits.empty()) continue;
+          Edit& edit = edits[rng() % edits.size()];
+          damage(edit.kind != Edit::kRemat && rng() % 2 ? &edit.from : &edit.to);
+          break;
+        }
+        case 3: {
+          if (edits.size() < 2) continue;
+          u32 e = rng() % (edits.size() - 1);
+          if (edits[e].inst != edits[e + 1].inst) continue;
+          std::swap(edits[e], edits[e + 1]);
+          break;
+        }
+      }
+      AllocationResult broken = result;
+      broken.operands = Span<Allocation>(operands.data(), operands.size());
+      broken.edits = Span<Edit>(edits.data(), edits.size());
+      broken.used = ~RegMask{0};
+      Diag verdict;
+      if (check_allocation(f, x64_env(), broken, &verdict) != Err::kOk) {
+        rejected++;
+        continue;
+      }
+      accepted++;
+      for (u64 input = 0; input < 4; input++) {
+        auto difference = Lockstep(f, broken, input).run(500);
+        ASSERT_FALSE(difference.has_value()) << "seed " << seed << ": " << *difference;
+      }
+    }
+  }
+  EXPECT_GT(rejected, 1500u);
+  EXPECT_LT(accepted, rejected / 2);
+}
+
+}  // namespace
+}  // namespace wring::ra::testing

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+// Invocations: fuel, stacks, interruption, and what is refused.
+#include "selftests/core/runtime/engine_fixture.h"
+
+namespace wring::test {
+namespace {
+
+using InvokeTest = EngineTest;
+
+const char kLoop[] = R"((module (func (export "count") (param i32) (result i32) (local i32)
+  (loop (br_if 0 (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (local.get 0))))
+  (local.get 1))))";
+
+TEST_F(InvokeTest, FuelIsUsedInProportionAndTheSameEveryTime) {
+  wring_instance* i = load(kLoop);
+  unsigned long long fuel = 1'000'000;
+  EXPECT_VALUE(call(i, "count", {1000}, &fuel), 1000u);
+  unsigned long long thousand = 1'000'000 - fuel;
+  EXPECT_GE(thousand, 999u);
+  fuel = 1'000'000;
+  EXPECT_VALUE(call(i, "count", {1000}, &fuel), 1000u);
+  EXPECT_EQ(1'000'000 - fuel, thousand);
+  fuel = 1'000'000;
+  EXPECT_VALUE(call(i, "count", {2000}, &fuel), 2000u);
+  EXPECT_GT(1'000'000 - fuel, thousand + 999);
+  fuel = thousand - 1;
+  EXPECT_TRAP(call(i, "count", {1000}, &fuel), WRING_TRAP_FuelExhausted);
+  fuel = thousand;
+  EXPECT_VALUE(call(i, "count", {1000}, &fuel), 1000u);
+  EXPECT_EQ(fuel, 0u);
+}
+
+TEST_F(InvokeTest, FuelBeyondOneSliceIsRefilledExactly) {
+  wring_instance* i = load(kLoop);
+  constexpr unsigned long long kPlenty = 1ull << 32;
+  unsigned long long small = kPlenty, large = kPlenty;
+  EXPECT_VALUE(call(i, "count", {1'000'000}, &small), 1'000'000u);
+  EXPECT_VALUE(call(i, "count", {10'000'000}, &large), 10'000'000u);
+  unsigned long long per_million = kPlenty - small, ten = kPlenty - large;
+  EXPECT_EQ(ten % 10'000'000, per_million % 1'000'000);
+  EXPECT_EQ(ten / 10'000'000, per_million / 1'000'000);
+  unsigned long long exact = ten;
+  EXPECT_VALUE(call(i, "count", {10'000'000}, &exact), 10'000'000u);
+  EXPECT_EQ(exact, 0u);
+  exact = ten - 1;
+  EXPECT_TRAP(call(i, "count", {10'000'000}, &exact), WRING_TRAP_FuelExhausted);
+}
+
+TEST_F(InvokeTest, EndlessLoopsCanBeInterrupted) {
+  wring_instance* i = load("(module (func (export \"forever\") (loop (br 0))))");
+  volatile int stop = 1;
+  wring_posix_stop_flag(const_cast<const int*>(&stop));
+  unsigned long long fuel = 1ull << 62;
+  EXPECT_TRAP(call(i, "forever", {}, &fuel), WRING_TRAP_Interrupted);
+  wring_posix_stop_flag(nullptr);
+}
+
+TEST_F(InvokeTest, CompilationCanBeInterrupted) {
+  volatile int stop = 1;
+  wring_posix_stop_flag(const_cast<const int*>(&stop));
+  EXPECT_EQ(try_load(kLoop), -WRING_ERR_INTERRUPTED);
+  wring_posix_stop_flag(nullptr);
+}
+
+TEST_F(InvokeTest, StackNeedsAreKnown) {
+  load("(module (func (export \"f\") (call 1)) (func))");
+  EXPECT_FALSE(wring_code_needs_stack(loaded[0].code));
+  EXPECT_GT(wring_code_stack_bytes(loaded[0].code), 0u);
+  EXPECT_LE(wring_code_stack_bytes(loaded[0].code), 2048u);
+  load(
+      "(module (func $f (export \"f\") (param i32) (result i32) (i32.add (call $f (local.get 0)) "
+      "(i32.const 1))))");
+  EXPECT_TRUE(wring_code_needs_stack(loaded[1].code));
+  EXPECT_EQ(wring_invoke(loaded[1].instance, 0, nullptr, nullptr, 0, nullptr),
+            static_cast<unsigned>(WRING_TRAP_HostError));
+}
+
+TEST_F(InvokeTest, AdaptersCountAsFrames) {
+  // The import is called through the table only, with more arguments than registers take.
+  wring_binding host = {WRING_BIND_HOST, 0, 0x1000, 0, 0};
+  std::string params(8 * 60, ' '), args;
+  for (int i = 0; i < 60; i++) {
+    params.replace(static_cast<size_t>(i) * 8, 3, "i64");
+    args += "(i64.const 0)";
+  }
+  load("(module (import \"m\" \"f\" (func $f (param " + params +
+           "))) (table 1 funcref) (elem (i32.const 0) $f) (func (export \"run\") (call_indirect "
+           "(param " +
+           params + ") " + args + "(i32.const 0))))",
+       {{nullptr, 0}}, {host});
+  // 54 words for the call of the adapter, and 55 for the adapter's own call.
+  EXPECT_GE(wring_code_stack_bytes(loaded[0].code), 8u * (54 + 55));
+}
+
+TEST_F(InvokeTest, ProgramsWithoutNeedRunOnTheCallersStack) {
+  wring_instance* i = load(kLoop);
+  unsigned long long argv[1] = {5}, fuel = 1000;
+  EXPECT_EQ(wring_invoke(i, 0, argv, nullptr, 0, &fuel), 0u);
+  EXPECT_EQ(argv[0], 5u);
+}
+
+TEST_F(InvokeTest, DeepAcyclicChainsAreCheckedAndDeepOnesRun) {
+  // Each function keeps many values across its call, so that frames add up.
+  auto chain = [](int depth) {
+    std::string text = "(module ";
+    for (int n = 0; n < depth; n++) {
+      text +=
+          "(func " + std::string(n ? "" : "(export \"f\") ") + "(param i64) (result i64) (local";
+      for (int l = 0; l < 40; l++) text += " i64";
+      text += ")";
+      for (int l = 1; l <= 40; l++)
+        text += "(local.set " + std::to_string(l) + " (i64.mul (local.get 0) (i64.const " +
+                std::to_string(l) + ")))";
+      text += "(loop (br_if 0 (i32.const 0)))";
+      text +=
+          n + 1 < depth ? "(local.set 0 (call " + std::to_string(n + 1) + " (local.get 0)))" : "";
+      for (int l = 1; l <= 40; l++)
+        text += "(local.set 0 (i64.add (local.get 0) (local.get " + std::to_string(l) + ")))";
+      text += "(local.get 0))";
+    }
+    return text + ")";
+  };
+  wring_instance* shallow = load(chain(2));
+  EXPECT_FALSE(wring_code_needs_stack(loaded[0].code)) << wring_code_stack_bytes(loaded[0].code);
+  EXPECT_VALUE(call(shallow, "f", {1}), 821u + 820);
+  wring_instance* deep = load(chain(100));
+  EXPECT_TRUE(wring_code_needs_stack(loaded[1].code));
+  EXPECT_VALUE(call(deep, "f", {1}), 1u + 820 * 100);
+  wring_instance* too_deep = load(chain(4000));
+  EXPECT_TRAP(call(too_deep, "f", {1}), WRING_TRAP_StackExhausted);
+}
+
+TEST_F(InvokeTest, SmallStacksAreRefused) {
+  wring_instance* i = load(kLoop);
+  alignas(16) static char stack[WRING_MIN_STACK_BYTES];
+  unsigned long long argv[1] = {5}, fuel = 1000;
+  EXPECT_EQ(wring_invoke(i, 0, argv, stack, sizeof(stack) - 1, &fuel),
+            static_cast<unsigned>(WRING_TRAP_HostError));
+  EXPECT_EQ(wring_invoke(i, 0, argv, stack, sizeof(stack), &fuel), 0u);
+  EXPECT_NE(wring_instance_set_stack(i, stack, 100), 0);
+  EXPECT_EQ(wring_instance_set_stack(i, stack, sizeof(stack)), 0);
+}
+
+TEST_F(InvokeTest, RecursionFitsTheSmallestStack) {
+  wring_instance* i = load(R"((module (func $f (export "f") (param i32) (result i32)
+    (if (result i32) (local.get 0)
+      (then (i32.add (i32.const 1) (call $f (i32.sub (local.get 0) (i32.const 1)))))
+      (else (i32.const 0))))))");
+  alignas(16) static char stack[WRING_MIN_STACK_BYTES];
+  unsigned long long argv[1] = {50}, fuel = 1000;
+  EXPECT_EQ(wring_invoke(i, 0, argv, stack, sizeof(stack), &fuel), 0u);
+  EXPECT_EQ(argv[0], 50u);
+  argv[0] = 1'000'000;
+  fuel = 10'000'000;
+  EXPECT_EQ(wring_invoke(i, 0, argv, stack, sizeof(stack), &fuel),
+            static_cast<unsigned>(WRING_TRAP_StackExhausted));
+}
+
+TEST_F(InvokeTest, BusyInstancesAndUnknownFunctionsAreRefused) {
+  wring_instance* i = load("(module (func (export \"f\")) (func $private))");
+  unsigned long long fuel = 10, argv[1] = {};
+  EXPECT_EQ(wring_posix_invoke(i, 1, argv, &fuel), static_cast<unsigned>(WRING_TRAP_HostError));
+  EXPECT_EQ(wring_posix_invoke(i, 2, argv, &fuel), static_cast<unsigned>(WRING_TRAP_HostError));
+  EXPECT_EQ(wring_posix_invoke(i, ~0u, argv, &fuel), static_cast<unsigned>(WRING_TRAP_HostError));
+  wring_instance_vmctx(i)->busy = 1;
+  EXPECT_EQ(wring_posix_invoke(i, 0, argv, &fuel), static_cast<unsigned>(WRING_TRAP_HostError));
+  wring_instance_vmctx(i)->busy = 0;
+  EXPECT_EQ(wring_posix_invoke(i, 0, argv, &fuel), 0u);
+}
+
+TEST_F(InvokeTest, RecursionConsumesFuel) {
+  wring_instance* i = load(R"((module (func $f (export "f") (param i32) (result i32)
+    (if (result i32) (local.get 0)
+      (then (i32.add (call $f (i32.sub (local.get 0) (i32.const 1)))
+                     (call $f (i32.sub (local.get 0) (i32.const 1)))))
+      (else (i32.const 1))))))");
+  unsigned long long fuel = 100'000;
+  EXPECT_VALUE(call(i, "f", {5}, &fuel), 32u);
+  fuel = 1000;
+  EXPECT_TRAP(call(i, "f", {30}, &fuel), WRING_TRAP_FuelExhausted);
+}
+
+}  // namespace
+}  // namespace wring::test

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0
+// Hook entries and bridges: what they set up, what they preserve, and how invocations end.
+#include <Zydis/Zydis.h>
+
+#include "selftests/core/x64/native.h"
+
+namespace wring::test {
+namespace {
+
+class X64Hook : public ::testing::TestWithParam<TargetVariant> {};
+INSTANTIATE_TEST_SUITE_P(Targets, X64Hook, ::testing::ValuesIn(kTargetVariants),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+constexpr Type kI32 = Type::kI32, kI64 = Type::kI64;
+
+// With gs at 0 a per-CPU address is an address.
+wring_vmctx* g_vmctx;
+
+struct SlowPath {
+  u32 calls = 0, event = 99, value = 99, busy = 99;
+  wring_vmctx* ctx = nullptr;
+};
+SlowPath g_slow;
+u32 slow_path(wring_vmctx* ctx, u32 event, u32 value) {
+  EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
+  g_slow = {g_slow.calls + 1, event, value, ctx->busy, ctx};
+  return 77;
+}
+
+x64::HookEntry hook_entry(u32 func) {
+  x64::HookEntry hook = {};
+  hook.func = func;
+  hook.percpu_vmctx = reinterpret_cast<u64>(&g_vmctx);
+  hook.default_verdict = 3;
+  hook.verdict_min = 0;
+  hook.verdict_max = 4;
+  hook.fuel = 1000;
+  hook.pkt_data_offset = hook.pkt_end_offset = -1;
+  hook.slow_path = reinterpret_cast<u64>(&slow_path);
+  return hook;
+}
+
+// Calls the hook with known values in the registers that C functions preserve, and checks them afterwards.
+extern "C" u32 wring_test_call_preserving(const void* function, void* context, u64* changed);
+asm(".text\n"
+    "wring_test_call_preserving:\n"
+    "  push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
+    "  push %rdx\n"
+    "  mov %rdi, %rax\n"
+    "  mov %rsi, %rdi\n"
+    "  mov $101, %ebx; mov $102, %ebp; mov $103, %r12d; mov $104, %r13d; mov $105, %r14d; mov "
+    "$106, %r15d\n"
+    "  call *%rax\n"
+    "  pop %rdx\n"
+    "  sub $101, %rbx; sub $102, %rbp; sub $103, %r12; sub $104, %r13; sub $105, %r14; sub $106, "
+    "%r15\n"
+    "  or %rbp, %rbx; or %r12, %rbx; or %r13, %rbx; or %r14, %rbx; or %r15, %rbx\n"
+    "  mov %rbx, (%rdx)\n"
+    "  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
+    "  ret\n");
+
+u32 run_hook(NativeModule& m, void* context = nullptr) {
+  g_vmctx = &m.ctx;
+  g_slow = {};
+  m.ctx.trap_reason = 0;
+  u64 changed = 1;
+  u32 verdict =
+      m.guarded_call([&] { return wring_test_call_preserving(m.hook_text(), context, &changed); });
+  EXPECT_EQ(changed, 0u) << "a callee-saved register changed";
+  return verdict;
+}
+
+Value use_all_registers(IrBuilder& b, Value x) {
+  std::vector<Value> kept;
+  for (u32 k = 0; k < 20; k++) kept.push_back(b.op(Op::kMul, kI32, x, b.c32(3 + k)));
+  Value r = x;
+  for (u32 k = 20; k-- > 0;)
+    r = b.op(Op::kXor, kI32, b.op(Op::kRotl, kI32, r, kept[k]), kept[(k * 3) % 20]);
+  return r;
+}
+
+TEST_P(X64Hook, VerdictsAndMisses) {
+  struct Range {
+    u32 min, max;
+  };
+  for (Range range : {Range{0, 4}, Range{2, 4}, Range{0, 0xffff'ffff},
+                      Range{0xffff'fff0, 0xffff'ffff}, Range{1, 1}})
+    for (u32 verdict : {0u, 1u, 2u, 3u, 4u, 5u, 0x7fff'ffffu, 0xffff'fff0u, 0xffff'ffffu}) {
+      NativeModule m(target_of(GetParam()));
+      u32 func = m.add("", "i", [=](IrBuilder& b) { b.ret({b.c32(verdict)}); });
+      x64::HookEntry hook = hook_entry(func);
+      hook.verdict_min = range.min;
+      hook.verdict_max = range.max;
+      m.add_hook(hook);
+      ASSERT_NO_FATAL_FAILURE(m.finish());
+      bool good = verdict >= range.min && verdict <= range.max;
+      EXPECT_EQ(run_hook(m), good ? verdict : 77);
+      EXPECT_EQ(g_slow.calls, good ? 0u : 1u);
+      if (!good) {
+        EXPECT_EQ(g_slow.event, x64::kHookBadVerdict);
+        EXPECT_EQ(g_slow.value, verdict);
+        EXPECT_EQ(g_slow.ctx, &m.ctx);
+      }
+      EXPECT_EQ(m.ctx.busy, 0u);
+
+      m.ctx.busy = 1;
+      EXPECT_EQ(run_hook(m), 77u);
+      EXPECT_EQ(g_slow.event, x64::kHookMiss);
+      EXPECT_EQ(m.ctx.busy, 1u);  // the other invocation's
+    }
+}
+
+TEST_P(X64Hook, DefaultVerdictWithoutSlowPath) {
+  NativeModule m(target_of(GetParam()));
+  u32 func = m.add("", "i", [=](IrBuilder& b) { b.trap(TrapReason::kUnreachable); });
+  x64::HookEntry hook = hook_entry(func);
+  hook.slow_path = 0;
+  m.add_hook(hook);
+  ASSERT_NO_FATAL_FAILURE(m.finish());
+  EXPECT_EQ(run_hook(m), 3u);
+  EXPECT_EQ(m.ctx.busy, 0u);
+}
+
+// A trap in a callee, with every register in use and every kind of stack.
+TEST_P(X64Hook, TrapsGiveTheDefaultVerdict) {
+  for (bool own_stack : {false, true}) {
+    NativeModule m(target_of(GetParam()));
+    u32 deep = m.add("i", "i", [](IrBuilder& b) {
+      Value x = b.param(0, kI32), r = use_all_registers(b, x);
+      Value y = b.load(kI32, MemKind::k32U, x, 0x1'0000);
+      b.ret({b.op(Op::kAdd, kI32, r, y)});
+    });
+    u32 func = m.add("i", "i", [=](IrBuilder& b) {
+      Value x = b.param(0, kI32), r = use_all_registers(b, x);
+      b.fuel(1);
+      Value y = b.call(Op::kCall, kI32, deep, {x});
+      b.ret({b.op(Op::kAdd, kI32, r, y)});
+    });
+    x64::HookEntry hook = hook_entry(func);
+    hook.own_stack = own_stack;
+    m.add_hook(hook);
+    ASSERT_NO_FATAL_FAILURE(m.finish());
+    for (u32 round = 0; round < 2; round++) {
+      EXPECT_EQ(run_hook(m), 77u);
+      EXPECT_EQ(g_slow.event, x64::kHookTrap);
+      EXPECT_EQ(g_slow.value, u32{WRING_TRAP_MemoryOutOfBounds});
+      EXPECT_EQ(g_slow.busy, 1u);
+      EXPECT_EQ(m.ctx.busy, 0u);
+      EXPECT_EQ(m.ctx.trap_reason, 0u);
+      EXPECT_EQ(m.last_site()->func, deep);
+      EXPECT_EQ(m.ctx.fuel, 999);
+    }
+    u8* bottom = const_cast<u8*>(m.stack_bottom());
+    bool on_own = static_cast<u8*>(m.ctx.trap_sp) > bottom && m.ctx.trap_sp < m.ctx.stack_top;
+    EXPECT_EQ(on_own, own_stack);
+  }
+}
+
+TEST_P(X64Hook, InfiniteLoopsEnd) {
+  NativeModule m(target_of(GetParam()));
+  u32 func = m.add("", "i", [](IrBuilder& b) {
+    ir::BlockId loop = b.block();
+    b.jump(loop);
+    b.at(loop);
+    b.fuel(7);
+    b.jump(loop);
+  });
+  m.add_hook(hook_entry(func));
+  ASSERT_NO_FATAL_FAILURE(m.finish());
+  m.refill = 0;
+  EXPECT_EQ(run_hook(m), 77u);
+  EXPECT_EQ(g_slow.value, u32{WRING_TRAP_FuelExhausted});
+}
+
+u64 g_seen[4];
+u32 see_context(wring_vmctx* ctx, u32 x) {
+  EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
+  g_seen[0] = reinterpret_cast<u64>(ctx->hook_ctx);
+  g_seen[1] = ctx->pkt_len;
+  g_seen[2] = x;
+  return 2;
+}
+
+TEST_P(X64Hook, ContextReachesHostFunctions) {
+  for (bool own_stack : {false, true})
+    for (bool uses_memory : {false, true}) {
+      NativeModule m(target_of(GetParam()));
+      m.bind({reinterpret_cast<u64>(&see_context)});
+      u32 func = m.add("i", "i", [=](IrBuilder& b) {
+        Value x = b.param(0, kI32);
+        if (uses_memory) b.store(kI32, MemKind::k32U, b.c32(8), b.c32(5));
+        b.ret({b.call(Op::kCallHost, kI32, 0, {x})});
+      });
+      x64::HookEntry hook = hook_entry(func);
+      hook.own_stack = own_stack;
+      hook.pkt_data_offset = 8;
+      hook.pkt_end_offset = 24;
+      m.add_hook(hook);
+      ASSERT_NO_FATAL_FAILURE(m.finish());
+      u64 context[] = {1, 0x5000, 3, 0x5123};
+      m.memory[8] = 0;
+      EXPECT_EQ(run_hook(m, context), 2u);
+      EXPECT_EQ(g_seen[0], reinterpret_cast<u64>(context));
+      EXPECT_EQ(g_seen[1], 0x123u);
+      EXPECT_EQ(g_seen[2], 0u);  // the program's parameter is not the kernel's pointer
+      EXPECT_EQ(m.memory[8], uses_memory ? 5 : 0);
+    }
+}
+
+TEST_P(X64Hook, PacketAndArguments) {
+  NativeModule m(target_of(GetParam()));
+  u32 func = m.add("", "i", [](IrBuilder& b) {
+    Value packet = b.load_raw(kI64, MemKind::k64, b.vmctx(), __builtin_offsetof(wring_vmctx, pkt));
+    Value length =
+        b.load_raw(kI32, MemKind::k32U, b.vmctx(), __builtin_offsetof(wring_vmctx, pkt_len));
+    Value args =
+        b.load_raw(kI64, MemKind::k64, b.vmctx(), __builtin_offsetof(wring_vmctx, hook_args));
+    Value count =
+        b.load_raw(kI32, MemKind::k32U, b.vmctx(), __builtin_offsetof(wring_vmctx, hook_arg_count));
+    Value sum = b.op(Op::kAdd, kI32, length, b.load_raw(kI32, MemKind::k8U, packet, 1));
+    sum = b.op(Op::kAdd, kI32, sum, b.op(Op::kMul, kI32, count, b.c32(1000)));
+    Value first = b.op(Op::kWrap, kI32, b.load_raw(kI64, MemKind::k64, args, 16));
+    b.ret({b.op(Op::kAdd, kI32, sum, first)});
+  });
+  x64::HookEntry hook = hook_entry(func);
+  hook.verdict_max = 0xffff'ffff;
+  hook.pkt_data_offset = 0;
+  hook.pkt_end_offset = 8;
+  hook.args_in_ctx = true;
+  hook.arg_count = 3;
+  m.add_hook(hook);
+  ASSERT_NO_FATAL_FAILURE(m.finish());
+  m.ctx.hook_arg_count = 3;
+  static u8 packet[10] = {1, 200};
+  u64 context[] = {reinterpret_cast<u64>(packet), reinterpret_cast<u64>(packet + 10), 40'000};
+  EXPECT_EQ(run_hook(m, context), 40'000u + 3000 + 10 + 200);
+}
+
+// The instructions from the hook's first to its return, on the way an empty program takes.
+u32 path_length(const NativeModule& m, u32 func) {
+  ZydisDecoder decoder;
+  ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  const u8* p = m.hook_text();
+  const u8* back = nullptr;
+  for (u32 count = 1; count < 200; count++) {
+    ZydisDecodedInstruction insn;
+    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, p, 64, &insn, ops))) break;
+    p += insn.length;
+    if (insn.mnemonic == ZYDIS_MNEMONIC_CALL) {
+      back = p;
+      p = m.text_of(func);
+    } else if (insn.mnemonic == ZYDIS_MNEMONIC_RET) {
+      if (!back) return count;
+      p = back;
+      back = nullptr;
+    }
+  }
+  ADD_FAILURE() << "no end found";
+  return 0;
+}
+
+TEST(X64HookLength, EmptyProgram) {
+  NativeModule m;
+  u32 func = m.add("", "i", [=](IrBuilder& b) { b.ret({b.c32(1)}); });
+  m.add_hook(hook_entry(func));
+  ASSERT_NO_FATAL_FAILURE(m.finish());
+  u32 length = path_length(m, func);
+  RecordProperty("instructions", static_cast<int>(length));
+  // An empty eBPF program under its JIT runs 4 or more.
+  EXPECT_LE(length, 16u);
+  EXPECT_EQ(run_hook(m), 1u);
+}
+
+// ---- bridges
+
+TEST_P(X64Hook, Bridges) {
+  const Target target = target_of(GetParam());
+  for (u32 params : {0u, 3u, 6u, 9u, 30u})
+    for (u32 results : {0u, 1u, 6u, 9u, 31u}) {
+      NativeModule callee(target), caller(target);
+      std::string in(params, 'l'), out(results, 'l');
+      // Adds what is in its own memory; traps if the first parameter is 99.
+      u32 target_func = callee.add(
+          in, out,
+          [=](IrBuilder& b) {
+            Value base = b.load(kI64, MemKind::k64, b.c32(16));
+            if (params)
+              b.trap_if(b.compare(Op::kEq, kI64, b.param(0, kI64), b.c64(99)),
+                        TrapReason::kUnreachable);
+            std::vector<Value> list;
+            for (u32 i = 0; i < results; i++) {
+              Value v = b.op(Op::kAdd, kI64, base, b.c64(i));
+              list.push_back(params ? b.op(Op::kAdd, kI64, v, b.param(i % params, kI64)) : v);
+            }
+            b.ret(list);
+          },
+          {false, false, true});
+      ASSERT_NO_FATAL_FAILURE(callee.finish());
+      u64 entry = callee.address() + callee.code.functions[target_func].indirect_entry;
+      u32 type = caller.add(in, out, [=](IrBuilder& b) {
+        std::vector<Value> zeros(results, b.c64(0));
+        b.ret(zeros);
+      });
+      u32 func = caller.add("l" + in, out + "l", [=](IrBuilder& b) {
+        std::vector<Value> args = {b.param(0, kI64)}, list;
+        for (u32 i = 0; i < params; i++) args.push_back(b.param(i + 1, kI64));
+        Value call = b.call(Op::kCallPtr, results ? kI64 : Type::kVoid, type, args);
+        for (u32 i = 0; i < results; i++) list.push_back(i ? b.result(call, i, kI64) : call);
+        list.push_back(b.load(kI64, MemKind::k64, b.c32(16)));  // of its own memory again
+        b.ret(list);
+      });
+      u32 bridge = caller.add_bridge(type, &callee.ctx, entry);
+      ASSERT_NO_FATAL_FAILURE(caller.finish());
+      u64 seven = 7, thousand = 1000;
+      std::memcpy(caller.memory + 16, &seven, 8);
+      std::memcpy(callee.memory + 16, &thousand, 8);
+      std::vector<u64> args = {caller.address() + caller.bridge_offset(bridge)}, want;
+      for (u32 i = 0; i < params; i++) args.push_back(100 * i);
+      for (u32 i = 0; i < results; i++)
+        want.push_back(1000 + i + (params ? 100 * (i % params) : 0));
+      want.push_back(7);
+      callee.ctx.root = nullptr;
+      EXPECT_EQ(caller.call(func, args).results, want);
+      EXPECT_EQ(callee.ctx.root, &caller.ctx);
+      EXPECT_EQ(callee.ctx.entry_sp, caller.ctx.entry_sp);
+      EXPECT_EQ(callee.ctx.stack_limit, caller.ctx.stack_limit);
+      if (!params) continue;
+      // A trap leaves the whole invocation. The site is the callee module's.
+      caller.also = &callee;
+      args[1] = 99;
+      EXPECT_EQ(caller.call(func, args).trap, u32{WRING_TRAP_Unreachable});
+      EXPECT_EQ(caller.last_site()->func, target_func);
+      // The walk finds the caller's vmctx below the bridge's return address.
+      u8* frame =
+          static_cast<u8*>(callee.ctx.trap_sp) + callee.code.functions[target_func].frame_bytes;
+      u64 in_bridge = *reinterpret_cast<u64*>(frame) - caller.address();
+      const CallSite* site = nullptr;
+      for (const CallSite& s : caller.code.calls)
+        if (s.pc == in_bridge) site = &s;
+      ASSERT_NE(site, nullptr);
+      EXPECT_EQ(site->func, kNone);
+      u8* bridge_return = frame + 8 + site->origin;
+      EXPECT_EQ(*reinterpret_cast<wring_vmctx**>(bridge_return - 8), &caller.ctx);
+      args[1] = 1;
+      EXPECT_EQ(caller.call(func, args).trap, 0u);
+    }
+}
+
+}  // namespace
+}  // namespace wring::test

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+// The generator of one function's body. It keeps the types on the operand stack, as a validator does, and at each step
+// appends something that is valid there; values may stay on the stack over many steps.
+#pragma once
+
+#include "selftests/fuzz/generate.h"
+
+namespace wring::test {
+
+class BodyGenerator {
+ public:
+  BodyGenerator(Choices* choices, const ModuleShape& shape, u32 func);
+  Body generate();
+
+ private:
+  struct Frame {
+    std::string label;  // what a branch to it takes
+    std::string results;
+    bool is_target;  // branches may go there: not to loops whose counter only their end looks at
+    size_t height;   // of the operand stack below
+    bool is_dead;    // after a jump, up to the end
+  };
+  static constexpr u32 kMaxLoopDepth = 3;
+  static constexpr u32 kExpressionDepth = 3;
+
+  // generate_body.cc: statements and control
+  void choose_locals();
+  void consume_budget();
+  void steps(u32 count);
+  void step();
+  void control_step();
+  void block();
+  void if_else();
+  void loop();
+  void branch();
+  void branch_if();
+  void branch_table();
+  void leave();
+  void rotate_locals();
+  void nested(Frame frame, u32 count);
+  void converge(const std::string& types);
+  void die();
+  void block_type(Opcode opcode, const Signature& s);
+  Signature block_signature();
+  std::string few_types(u32 most);
+  std::string top(u32 count) const;
+  u32 loop_counter(char* type);
+
+  // generate_expr.cc: values
+  void constant(char type);
+  void constant(char type, i64 value);
+  i64 interesting();
+  void value(char type, u32 depth);
+  void operands(const std::string& types, u32 depth);
+  void simple_op();
+  void divide(char type, u32 depth);
+  void select(char type, u32 depth);
+  void condition(u32 depth);
+  void choice_of_constants(u32 depth);
+  void address(u32 depth);
+  u32 offset();
+  void memarg(Opcode opcode, u32 access_bytes);
+  void load(char type, u32 depth);
+  void store();
+  void adjacent_accesses();
+  void update_memory();
+  void byte_idiom(char type);
+  void store_local();
+  void call();
+  void call_indirect();
+  void bulk();
+  void table_op();
+  void pressure();
+
+  // The stack.
+  Frame& frame() { return frames_.back(); }
+  bool has(const std::string& types) const;
+  void push(char type) { stack_ += type; }
+  void push(const std::string& types) { stack_ += types; }
+  void pop(size_t count);
+
+  u32 local_of(char type, bool writable);
+  char any_type() { return c_.chance(45) ? 'l' : 'i'; }
+
+  Choices& c_;
+  const ModuleShape& shape_;
+  u32 func_;
+  Code code_;
+  std::string locals_;
+  u32 writable_ =
+      0;  // locals from here on are address_local_ and counters: read freely, written for their purpose only
+  u32 address_local_ = 0;
+  u32 first_counter_ = 0;  // an i32 and an i64 one per loop depth
+  u32 loop_depth_ = 0;
+  u32 budget_ = 0;
+  std::string stack_;
+  std::vector<Frame> frames_;
+};
+
+}  // namespace wring::test

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+// Differential test against recorded answers of another engine: results, traps and, after each call, a digest of the
+// exported memories and numeric globals. Calls that exhausted the other engine's stack are not compared.
+#include "selftests/host/fuzz_diff.h"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "selftests/core/ir/sha256.h"
+#include "selftests/host/in_process.h"
+
+namespace wring::host {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kTheirStack = "stack-exhausted";
+
+// The recording engine's word for a trap: what ours may say.
+bool is_same_trap(const std::string& theirs, const std::string& ours) {
+  static const std::multimap<std::string, std::string> words = {
+      {"oob-memory", "out of bounds memory access"},
+      {"oob-table", "out of bounds table access"},
+      {"oob-table", "undefined element"},
+      {"indirect-call", "indirect call type mismatch"},
+      {"indirect-call", "uninitialized element"},
+      {"div-by-zero", "integer divide by zero"},
+      {"div-overflow", "integer overflow"},
+      {"bad-float-to-int", "invalid conversion to integer"},
+      {"bad-float-to-int", "integer overflow"},
+      {"unreachable", "unreachable"},
+  };
+  auto [first, last] = words.equal_range(theirs);
+  for (auto it = first; it != last; ++it)
+    if (ours.rfind(it->second, 0) == 0) return true;
+  if (theirs.rfind("other:", 0) != 0) return false;
+  if (theirs.find("data segment") != std::string::npos)
+    return ours.find("memory access") != std::string::npos;
+  return theirs.find("element segment") != std::string::npos &&
+         ours.find("table access") != std::string::npos;
+}
+
+std::u16string to_utf16(const std::string& utf8) {
+  std::u16string out;
+  for (size_t i = 0; i < utf8.size();) {
+    auto byte = static_cast<unsigned char>(utf8[i]);
+    size_t n = byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+    char32_t c = n == 1 ? byte : byte & (0x7fu >> n);
+    for (size_t j = 1; j < n && i + j < utf8.size(); j++)
+      c = c << 6 | (static_cast<unsigned char>(utf8[i + j]) & 0x3f);
+    i += n;
+    if (c < 0x10000) {
+      out += static_cast<char16_t>(c);
+    } else {
+      out += static_cast<char16_t>(0xd800 + ((c - 0x10000) >> 10));
+      out += static_cast<char16_t>(0xdc00 + ((c - 0x10000) & 0x3ff));
+    }
+  }
+  return out;
+}
+
+// ECMAScript's Number::toString.
+std::string js_number(double value) {
+  if (std::isnan(value)) return "nan";
+  if (value == 0) return std::signbit(value) ? "-0" : "0";
+  if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
+  char text[64];
+  auto end =
+      std::to_chars(text, text + sizeof(text), std::fabs(value), std::chars_format::scientific).ptr;
+  std::string scientific(text, end);
+  size_t e = scientific.find('e');
+  int n = std::stoi(scientific.substr(e + 1)) + 1;
+  std::string digits = scientific.substr(0, e);
+  digits.erase(std::remove(digits.begin(), digits.end(), '.'), digits.end());
+  int k = static_cast<int>(digits.size());
+  std::string out = value < 0 ? "-" : "";
+  if (k <= n && n <= 21) return out + digits + std::string(static_cast<size_t>(n - k), '0');
+  if (0 < n && n <= 21)
+    return out + digits.substr(0, static_cast<size_t>(n)) + "." +
+           digits.substr(static_cast<size_t>(n));
+  if (-6 < n && n <= 0) return out + "0." + std::string(static_cast<size_t>(-n), '0') + digits;
+  std::string exponent = (n - 1 < 0 ? "-" : "+") + std::to_string(std::abs(n - 1));
+  return out + digits.substr(0, 1) + (k > 1 ? "." + digits.substr(1) : "") + "e" + exponent;
+}
+
+std::string js_global(char letter, uint64_t bits) {
+  switch (letter) {
+    case 'i': return std::to_string(static_cast<int32_t>(bits));
+    case 'l': return std::to_string(static_cast<int64_t>(bits));
+    case 'f': return js_number(std::bit_cast<float>(static_cast<uint32_t>(bits)));
+    default: return js_number(std::bit_cast<double>(bits));
+  }
+}
+
+// The digest of an instance's exported state.
+std::string state_of(InProcessBackend* backend, int instance) {
+  struct Item {
+    std::u16string key;
+    wring_extern_desc desc;
+  };
+  std::vector<Item> items;
+  wring_extern_desc desc;
+  const wring_module* module = backend->module(instance);
+  for (unsigned i = 0; wring_module_export(module, i, &desc) == 0; i++)
+    items.push_back(
+        {to_utf16(std::string(desc.name.data ? desc.name.data : "", desc.name.len)), desc});
+  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.key < b.key; });
+
+  test::Sha256 hash;
+  const wring_vmctx* vmctx = wring_instance_vmctx(backend->instance(instance));
+  for (const Item& item : items) {
+    if (item.desc.kind == 2) hash.update(vmctx->memory->base, vmctx->memory->bytes);
+    if (item.desc.kind != 3) continue;
+    char letter = item.desc.results[0];
+    unsigned long long bits[2];
+    if (!std::strchr("ilfd", letter) ||
+        wring_instance_global(backend->instance(instance), item.desc.index, bits) != 0)
+      continue;
+    std::string text =
+        std::string(item.desc.name.data ? item.desc.name.data : "", item.desc.name.len) + "=" +
+        js_global(letter, bits[0]);
+    hash.update(reinterpret_cast<const u8*>(text.data()), text.size());
+  }
+  return hash.hex().substr(0, 16);
+}
+
+bool is_nan(const std::string& type, uint64_t bits) {
+  return type == "f32" ? std::isnan(std::bit_cast<float>(static_cast<uint32_t>(bits)))
+                       : type == "f64" && std::isnan(std::bit_cast<double>(bits));
+}
+
+class Comparison {
+ public:
+  Comparison(const wring_target& target, bool unoptimized)
+      : target_(target), unoptimized_(unoptimized) {}
+  void module(const std::string& directory, const Json& record) {
+    name_ = record["module"];
+    std::ifstream in(directory + "/" + name_, std::ios::binary);
+    bytes_.assign(std::istreambuf_iterator<char>(in), {});
+    std::string theirs = record["instantiate"];
+    InProcessBackend backend(false);
+    backend.set_target(target_);
+    backend.set_unoptimized(unoptimized_);
+    int instance = -1;
+    Outcome outcome = backend.instantiate(bytes_, {}, &instance);
+    if (outcome.kind == Outcome::kUnsupported || theirs == kTheirStack)
+      return skip(1 + calls_of(record));
+    if (theirs != "ok")
+      return check(outcome.kind == Outcome::kTrap && is_same_trap(theirs, outcome.text),
+                   "instantiation: expected " + theirs + ", got " + text_of(outcome));
+    check(outcome.kind == Outcome::kOk, "instantiation: " + text_of(outcome));
+    if (outcome.kind != Outcome::kOk) return skip(calls_of(record));
+    for (const Json& c : record["calls"]) call(&backend, instance, c);
+  }
+  bool report() const {
+    printf("%u passed, %u failed, %u skipped\n", passed_, failed_, skipped_);
+    return failed_ == 0;
+  }
+
+ private:
+  static unsigned calls_of(const Json& record) {
+    return record.contains("calls") ? static_cast<unsigned>(record["calls"].size()) : 0;
+  }
+  static std::string text_of(const Outcome& outcome) {
+    return outcome.kind == Outcome::kOk ? "success" : outcome.text;
+  }
+  void skip(unsigned n) { skipped_ += n; }
+  void check(bool ok, const std::string& what) {
+    (ok ? passed_ : failed_)++;
+    if (!ok) printf("%s: %s\n", name_.c_str(), what.c_str());
+  }
+
+  // Each call gets a fresh instance.
+  void call(InProcessBackend* backend, int instance, const Json& record) {
+    std::string theirs = record.value("trap", "");
+    if (theirs == kTheirStack) return skip(1);
+    Outcome outcome = backend->renew(instance);
+    if (outcome.kind != Outcome::kOk) return check(false, "instantiation again: " + outcome.text);
+    std::vector<uint64_t> values;
+    for (const Json& arg : record["args"])
+      values.push_back(std::stoull(arg[1].get<std::string>(), nullptr, 16));
+    std::string what =
+        "export " + std::to_string(record["f"].get<int>()) + record["args"].dump() + ": ";
+    size_t results = record.contains("ret") ? record["ret"].size() : 0;
+    outcome = backend->invoke(instance, record["f"], results, &values);
+    if (!theirs.empty()) {
+      if (outcome.kind != Outcome::kTrap || !is_same_trap(theirs, outcome.text))
+        return check(false, what + "expected trap " + theirs + ", got " + text_of(outcome));
+    } else {
+      if (outcome.kind != Outcome::kOk) return check(false, what + text_of(outcome));
+      for (size_t i = 0; i < results; i++) {
+        std::string type = record["ret"][i][0];
+        uint64_t expected = std::stoull(record["ret"][i][1].get<std::string>(), nullptr, 16);
+        if (values[i] != expected && !(is_nan(type, values[i]) && is_nan(type, expected)))
+          return check(false, what + "result " + std::to_string(i) + " is " +
+                                  std::to_string(values[i]) + ", expected " +
+                                  std::to_string(expected));
+      }
+    }
+    std::string state = state_of(backend, instance);
+    check(state == record["state"],
+          what + "state is " + state + ", expected " + record["state"].dump());
+  }
+
+  const wring_target& target_;
+  bool unoptimized_;
+  std::string name_, bytes_;
+  unsigned passed_ = 0, failed_ = 0, skipped_ = 0;
+};
+
+}  // namespace
+
+bool run_fuzz_diff(const std::string& directory, const wring_target& target, bool unoptimized) {
+  std::string trimmed = directory.substr(0, directory.find_last_not_of('/') + 1);
+  std::ifstream lines(trimmed + ".jsonl");
+  if (!lines) {
+    fprintf(stderr, "cannot read %s.jsonl\n", trimmed.c_str());
+    return false;
+  }
+  Comparison comparison(target, unoptimized);
+  for (std::string line; std::getline(lines, line);) {
+    Json record = Json::parse(line, nullptr, false);
+    if (record.is_discarded()) {
+      fprintf(stderr, "%s.jsonl: not JSON\n", trimmed.c_str());
+      return false;
+    }
+    comparison.module(trimmed, record);
+  }
+  return comparison.report();
+}
+
+}  // namespace wring::host

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+// The engine in this process, through its C interface only.
+#include "selftests/host/in_process.h"
+
+#include "selftests/host/platform_posix.h"
+
+namespace wring::host {
+
+std::string describe(const wring_error& error) {
+  std::string text = error.message;
+  if (error.func != WRING_NO_INDEX) text += " at function " + std::to_string(error.func);
+  if (error.offset != WRING_NO_INDEX)
+    text +=
+        (error.func != WRING_NO_INDEX ? " offset " : " at offset ") + std::to_string(error.offset);
+  return text;
+}
+
+Outcome outcome_of(const wring_error& error) {
+  static_assert(static_cast<int>(Outcome::kInterrupted) == WRING_ERR_INTERRUPTED);
+  return {static_cast<Outcome::Kind>(error.kind), describe(error)};
+}
+
+Outcome trap_outcome(unsigned reason) {
+  return reason == WRING_TRAP_None ? Outcome{} : Outcome{Outcome::kTrap, wring_trap_text(reason)};
+}
+
+const char* name_of(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::kOk: return "success";
+    case Outcome::kNoMemory: return "out of memory";
+    case Outcome::kMalformed: return "malformed";
+    case Outcome::kInvalid: return "invalid";
+    case Outcome::kUnsupported: return "unsupported";
+    case Outcome::kLimit: return "limit";
+    case Outcome::kLink: return "link error";
+    case Outcome::kTrap: return "trap";
+    case Outcome::kInterrupted: return "interrupted";
+    case Outcome::kFailed: return "backend failure";
+  }
+  return "?";
+}
+
+namespace {
+
+// At least as many argument or result words as any function has.
+constexpr size_t kMaxValues = 2048;
+
+Store new_store(bool wasm3) {
+  wring_limits limits = {};
+  if (wasm3) limits.features |= WRING_FEATURE_WASM3;
+  wring_store* store = nullptr;
+  if (wring_store_new(&limits, &store) != 0) return nullptr;
+  return Store(store);
+}
+
+Outcome new_module(wring_store* store, const std::string& bytes, Module* out) {
+  wring_module* module = nullptr;
+  wring_error error;
+  if (wring_module_new(store, bytes.data(), bytes.size(), &module, &error) != 0)
+    return outcome_of(error);
+  out->reset(module);
+  return {};
+}
+
+Outcome new_code(wring_module* module, const wring_target& target, bool unoptimized, Code* out) {
+  wring_extern_desc import;
+  std::vector<wring_binding> bindings;
+  for (unsigned i = 0; i < wring_module_import_count(module); i++) {
+    if (wring_module_import(module, i, &import) != 0) return {Outcome::kFailed, "import"};
+    if (import.kind == 0) bindings.push_back({WRING_BIND_WASM, 0, 0, 0, 0});
+  }
+  wring_compile_options options = {};
+  options.functions = bindings.data();
+  options.function_count = static_cast<unsigned>(bindings.size());
+  options.target = &target;
+  options.check = 1;
+  options.metered = 1;
+  options.unoptimized = unoptimized;
+  wring_code* code = nullptr;
+  wring_error error;
+  if (wring_compile(module, &options, &code, &error) != 0) return outcome_of(error);
+  out->reset(code);
+  if (wring_posix_place(code, &error) != 0) return outcome_of(error);
+  return {};
+}
+
+}  // namespace
+
+InProcessBackend::InProcessBackend(bool wasm3)
+    : target_(wring_posix_target()), store_(new_store(wasm3)) {}
+
+Outcome InProcessBackend::validate(const std::string& module) {
+  Module decoded;
+  return new_module(store_.get(), module, &decoded);
+}
+
+Outcome InProcessBackend::instantiate_only(const std::string& module,
+                                           const std::vector<ImportValue>& imports, int* instance) {
+  Loaded loaded;
+  if (Outcome o = new_module(store_.get(), module, &loaded.module); o.kind != Outcome::kOk)
+    return o;
+  if (Outcome o = new_code(loaded.module.get(), target_, unoptimized_, &loaded.code);
+      o.kind != Outcome::kOk)
+    return o;
+  std::vector<wring_import_value> values;
+  for (const ImportValue& import : imports)
+    values.push_back(
+        {import.instance < 0 ? nullptr : this->instance(import.instance), import.export_index});
+  wring_instance* created = nullptr;
+  wring_error error;
+  if (wring_instance_new(loaded.code.get(), values.data(), static_cast<unsigned>(values.size()),
+                         &created, &error) != 0)
+    return outcome_of(error);
+  loaded.instance.reset(created);
+  *instance = static_cast<int>(loaded_.size());
+  loaded_.push_back(std::move(loaded));
+  return {};
+}
+
+Outcome InProcessBackend::run_start(int index) {
+  unsigned start = wring_module_start(module(index));
+  if (start == WRING_NO_INDEX) return {};
+  unsigned long long no_values[1] = {}, fuel = kTestFuel;
+  return trap_outcome(wring_posix_invoke(instance(index), start, no_values, &fuel));
+}
+
+Outcome InProcessBackend::renew(int index) {
+  Loaded& loaded = loaded_[static_cast<size_t>(index)];
+  loaded.instance.reset();
+  wring_instance* created = nullptr;
+  wring_error error;
+  if (wring_instance_new(loaded.code.get(), nullptr, 0, &created, &error) != 0)
+    return outcome_of(error);
+  loaded.instance.reset(created);
+  return run_start(index);
+}
+
+Outcome InProcessBackend::instantiate(const std::string& module,
+                                      const std::vector<ImportValue>& imports, int* instance) {
+  Outcome outcome = instantiate_only(module, imports, instance);
+  return outcome.kind == Outcome::kOk ? run_start(*instance) : outcome;
+}
+
+Outcome InProcessBackend::invoke(int index, uint32_t export_index, size_t result_words,
+                                 std::vector<uint64_t>* values) {
+  wring_extern_desc desc;
+  if (wring_module_export(module(index), export_index, &desc) != 0 || desc.kind != 0)
+    return {Outcome::kFailed, "not an exported function"};
+  std::vector<unsigned long long> words(values->begin(), values->end());
+  words.resize(std::max({words.size(), result_words, size_t{kMaxValues}}));
+  unsigned long long fuel = kTestFuel;
+  unsigned reason = wring_posix_invoke(instance(index), desc.index, words.data(), &fuel);
+  if (reason != WRING_TRAP_None) return trap_outcome(reason);
+  values->assign(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(result_words));
+  return {};
+}
+
+Outcome InProcessBackend::get_global(int index, uint32_t export_index, uint64_t value[2]) {
+  wring_extern_desc desc;
+  unsigned long long words[2];
+  if (wring_module_export(module(index), export_index, &desc) != 0 || desc.kind != 3 ||
+      wring_instance_global(instance(index), desc.index, words) != 0)
+    return {Outcome::kFailed, "not an exported global"};
+  value[0] = words[0];
+  value[1] = words[1];
+  return {};
+}
+
+ModuleNames::ModuleNames(const std::string& bytes, bool wasm3) {
+  Store store = new_store(wasm3);
+  Module module;
+  if (!store || new_module(store.get(), bytes, &module).kind != Outcome::kOk) return;
+  auto to_name = [](const wring_extern_desc& desc) {
+    return Name{std::string(desc.module.data ? desc.module.data : "", desc.module.len),
+                std::string(desc.name.data ? desc.name.data : "", desc.name.len), desc.kind,
+                desc.params, desc.results};
+  };
+  wring_extern_desc desc;
+  for (unsigned i = 0; wring_module_import(module.get(), i, &desc) == 0; i++)
+    imports_.push_back(to_name(desc));
+  for (unsigned i = 0; wring_module_export(module.get(), i, &desc) == 0; i++)
+    exports_.push_back(to_name(desc));
+}
+
+int ModuleNames::find_export(const std::string& name) const {
+  for (size_t i = 0; i < exports_.size(); i++)
+    if (exports_[i].name == name) return static_cast<int>(i);
+  return -1;
+}
+
+}  // namespace wring::host

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+// The engine in this process as the conformance driver's backend, and a small owner for its objects.
+#pragma once
+
+#include <functional>
+
+#include "core/engine.h"
+#include "selftests/host/spec.h"
+
+namespace wring::host {
+
+// Owns an engine object of type T, released by Put.
+template <class T, void (*Put)(T*)>
+struct Putter {
+  void operator()(T* object) const { Put(object); }
+};
+using Store = std::unique_ptr<wring_store, Putter<wring_store, wring_store_put>>;
+using Module = std::unique_ptr<wring_module, Putter<wring_module, wring_module_put>>;
+using Code = std::unique_ptr<wring_code, Putter<wring_code, wring_code_put>>;
+using Instance = std::unique_ptr<wring_instance, Putter<wring_instance, wring_instance_put>>;
+
+// "message at function F offset O", as far as they are known.
+std::string describe(const wring_error& error);
+Outcome outcome_of(const wring_error& error);
+Outcome trap_outcome(unsigned reason);
+
+// Fuel that outlasts every terminating test, and stops others after some seconds.
+constexpr unsigned long long kTestFuel = 1ull << 34;
+
+// The whole way from a module's bytes to a placed code and an instance, with the checkers on.
+class InProcessBackend final : public Backend {
+ public:
+  explicit InProcessBackend(bool wasm3);
+  // What to compile for and how: this machine, with the optimizer, unless told otherwise.
+  void set_target(const wring_target& target) { target_ = target; }
+  void set_unoptimized(bool unoptimized) { unoptimized_ = unoptimized; }
+  Outcome validate(const std::string& module) override;
+  Outcome instantiate(const std::string& module, const std::vector<ImportValue>& imports,
+                      int* instance) override;
+  Outcome invoke(int instance, uint32_t export_index, size_t result_words,
+                 std::vector<uint64_t>* values) override;
+  Outcome get_global(int instance, uint32_t export_index, uint64_t value[2]) override;
+
+  // Without the start function, for tools that look at instances.
+  Outcome instantiate_only(const std::string& module, const std::vector<ImportValue>& imports,
+                           int* instance);
+  Outcome run_start(int instance);
+  // Puts a fresh instance of the same code in the place of this one, which imports nothing; the start function has run.
+  Outcome renew(int instance);
+  wring_instance* instance(int index) { return loaded_[static_cast<size_t>(index)].instance.get(); }
+  const wring_module* module(int index) { return loaded_[static_cast<size_t>(index)].module.get(); }
+
+ private:
+  // Members are destroyed last to first: instances before what they came from.
+  struct Loaded {
+    Module module;
+    Code code;
+    Instance instance;
+  };
+  wring_target target_;
+  bool unoptimized_ = false;
+  Store store_;
+  std::vector<Loaded> loaded_;
+};
+
+// Import and export names of a module, for whoever resolves imports by name. Empty if it does not decode.
+class ModuleNames {
+ public:
+  explicit ModuleNames(const std::string& bytes, bool wasm3);
+  struct Name {
+    std::string module, name;
+    unsigned kind;
+    std::string params, results;
+  };
+  const std::vector<Name>& imports() const { return imports_; }
+  const std::vector<Name>& exports() const { return exports_; }
+  // The index of the export, or -1.
+  int find_export(const std::string& name) const;
+
+ private:
+  std::vector<Name> imports_;
+  std::vector<Name> exports_;
+};
+
+}  // namespace wring::host

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+// The engine's platform in a process: mmap for linear memories and code, and a signal handler that sends faults of
+// generated code to their trap stubs, as the kernel's exception tables do.
+#include "selftests/host/platform_posix.h"
+
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <mutex>
+
+#include "core/platform.h"
+
+namespace {
+
+constexpr size_t kPageBytes = 4096;
+constexpr size_t kReservationBytes = (size_t{8} << 30) + 16 * kPageBytes;
+
+// ---- counting and failing ----
+
+std::atomic<unsigned long long> g_asked{0};
+std::atomic<unsigned long long> g_fail_at{0};
+std::atomic<long long> g_live{0};
+std::atomic<const volatile int*> g_stop{nullptr};
+
+bool may_allocate() {
+  unsigned long long n = ++g_asked;
+  unsigned long long fail_at = g_fail_at;
+  return fail_at == 0 || n < fail_at;
+}
+
+// ---- code ----
+
+// A placed code, as the fault handler sees it. Entries are claimed and given back; readers take no lock.
+struct Region {
+  std::atomic<uintptr_t> begin{0};
+  uintptr_t bytes = 0;
+  wring_code* code = nullptr;
+};
+constexpr size_t kMaxRegions = 4096;
+Region g_regions[kMaxRegions];
+std::mutex g_regions_lock;
+
+size_t page_align(size_t bytes) { return (bytes + kPageBytes - 1) & ~(kPageBytes - 1); }
+
+// Writable pages within rel32 reach of this program's functions if there is room, else anywhere.
+void* map_code(size_t bytes) {
+  static std::atomic<uintptr_t> hint{0};
+  constexpr uintptr_t kStep = 1 << 20;
+  uintptr_t here = reinterpret_cast<uintptr_t>(&wring_os_alloc) & ~(kStep - 1);
+  uintptr_t next = hint ? hint.load() : here + (uintptr_t{64} << 20);
+  for (; next + bytes < here + (uintptr_t{1} << 30); next += kStep) {
+    void* p = mmap(reinterpret_cast<void*>(next), bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (p == MAP_FAILED) continue;
+    hint = next + ((bytes + kStep - 1) & ~(kStep - 1));
+    return p;
+  }
+  hint = 0;  // start over next time: what was freed meanwhile can be used again
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return p == MAP_FAILED ? nullptr : p;
+}
+
+// ---- faults ----
+
+// The trap stub of the faulting instruction at pc, or 0.
+uintptr_t fixup_of(uintptr_t pc) {
+  for (const Region& region : g_regions) {
+    uintptr_t begin = region.begin.load(std::memory_order_acquire);
+    if (begin == 0 || pc - begin >= region.bytes) continue;
+    unsigned int low = 0, high = wring_code_fault_count(region.code);
+    while (low < high) {
+      unsigned int middle = low + (high - low) / 2, at, fixup;
+      wring_code_fault(region.code, middle, &at, &fixup);
+      if (at == pc - begin) return begin + fixup;
+      if (at < pc - begin)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    return 0;
+  }
+  return 0;
+}
+
+struct sigaction g_previous_segv, g_previous_bus;
+
+void on_fault(int signal, siginfo_t* info, void* context) {
+  auto* uc = static_cast<ucontext_t*>(context);
+  greg_t& rip = uc->uc_mcontext.gregs[REG_RIP];
+  if (uintptr_t fixup = fixup_of(static_cast<uintptr_t>(rip))) {
+    rip = static_cast<greg_t>(fixup);
+    return;
+  }
+  // Not ours: whoever was asked before (a sanitizer, a fuzzer), or the default action on the second try.
+  const struct sigaction& previous = signal == SIGSEGV ? g_previous_segv : g_previous_bus;
+  if (previous.sa_flags & SA_SIGINFO) return previous.sa_sigaction(signal, info, context);
+  struct sigaction action = {};
+  action.sa_handler = SIG_DFL;
+  sigaction(signal, &action, nullptr);
+}
+
+void install_handler() {
+  struct sigaction action = {};
+  action.sa_sigaction = on_fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigemptyset(&action.sa_mask);
+  if (sigaction(SIGSEGV, &action, &g_previous_segv) != 0 ||
+      sigaction(SIGBUS, &action, &g_previous_bus) != 0)
+    wring_os_panic("cannot install the fault handler");
+}
+
+// The stacks of a thread: for its invocations, and for the fault handler.
+class ThreadStacks {
+ public:
+  ThreadStacks() {
+    signal_ = map_stack(kSignalBytes);
+    invoke_ = map_stack(WRING_POSIX_STACK_BYTES);
+    stack_t alternate = {};
+    alternate.ss_sp = signal_;
+    alternate.ss_size = kSignalBytes;
+    if (sigaltstack(&alternate, &previous_) != 0) wring_os_panic("sigaltstack failed");
+  }
+  ~ThreadStacks() {
+    if (previous_.ss_flags & SS_DISABLE || previous_.ss_sp) sigaltstack(&previous_, nullptr);
+    unmap_stack(signal_, kSignalBytes);
+    unmap_stack(invoke_, WRING_POSIX_STACK_BYTES);
+  }
+  ThreadStacks(const ThreadStacks&) = delete;
+  ThreadStacks& operator=(const ThreadStacks&) = delete;
+  char* invoke() { return invoke_; }
+
+ private:
+  static constexpr size_t kSignalBytes = 64 * 1024;
+  static char* map_stack(size_t bytes) {
+    void* p = mmap(nullptr, bytes + kPageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) wring_os_panic("no memory for a stack");
+    char* stack = static_cast<char*>(p) + kPageBytes;
+    if (mprotect(stack, bytes, PROT_READ | PROT_WRITE) != 0)
+      wring_os_panic("no memory for a stack");
+    return stack;
+  }
+  static void unmap_stack(char* stack, size_t bytes) {
+    munmap(stack - kPageBytes, bytes + kPageBytes);
+  }
+
+  char* signal_;
+  char* invoke_;
+  stack_t previous_ = {};
+};
+
+void release_region(void* arg) {
+  auto* region = static_cast<Region*>(arg);
+  uintptr_t begin = region->begin;
+  region->begin.store(0, std::memory_order_release);
+  wring_os_code_free(reinterpret_cast<void*>(begin), region->bytes);
+}
+
+Region* claim_region(wring_code* code, uintptr_t begin, uintptr_t bytes) {
+  std::lock_guard<std::mutex> lock(g_regions_lock);
+  for (Region& region : g_regions) {
+    if (region.begin) continue;
+    region.bytes = bytes;
+    region.code = code;
+    region.begin.store(begin, std::memory_order_release);
+    return &region;
+  }
+  return nullptr;
+}
+
+int fail(wring_error* err, const char* message) {
+  *err = {};
+  err->kind = WRING_ERR_NOMEM;
+  err->func = err->offset = WRING_NO_INDEX;
+  snprintf(err->message, sizeof(err->message), "%s", message);
+  return -WRING_ERR_NOMEM;
+}
+
+}  // namespace
+
+// ---- platform.h ----
+
+extern "C" void* wring_os_alloc(wring_size bytes) {
+  if (!may_allocate()) return nullptr;
+  void* p = calloc(1, bytes);
+  if (p) g_live++;
+  return p;
+}
+
+extern "C" void wring_os_free(void* ptr) {
+  if (!ptr) return;
+  g_live--;
+  free(ptr);
+}
+
+extern "C" int wring_os_vformat(char* buf, wring_size size, const char* fmt,
+                                __builtin_va_list args) {
+  return vsnprintf(buf, size, fmt, args);
+}
+
+extern "C" void wring_os_panic(const char* what) {
+  fprintf(stderr, "wring: internal error: %s\n", what);
+  abort();
+}
+
+extern "C" int wring_os_yield(void) {
+  const volatile int* stop = g_stop;
+  return stop && *stop;
+}
+
+extern "C" unsigned char* wring_os_memory_reserve(void) {
+  if (!may_allocate()) return nullptr;
+  void* p = mmap(nullptr, kReservationBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                 -1, 0);
+  if (p == MAP_FAILED) return nullptr;
+  g_live++;
+  return static_cast<unsigned char*>(p);
+}
+
+extern "C" int wring_os_memory_commit(unsigned char* base, wring_size old_bytes,
+                                      wring_size new_bytes) {
+  if (!may_allocate()) return -1;
+  return mprotect(base + old_bytes, new_bytes - old_bytes, PROT_READ | PROT_WRITE);
+}
+
+extern "C" void wring_os_memory_release(unsigned char* base, wring_size) {
+  g_live--;
+  munmap(base, kReservationBytes);
+}
+
+extern "C" void* wring_os_code_alloc(wring_size bytes) {
+  if (!may_allocate()) return nullptr;
+  void* p = map_code(page_align(bytes));
+  if (p) g_live++;
+  return p;
+}
+
+extern "C" int wring_os_code_publish(void* code, wring_size bytes) {
+  return mprotect(code, page_align(bytes), PROT_READ | PROT_EXEC);
+}
+
+extern "C" void wring_os_code_free(void* code, wring_size bytes) {
+  g_live--;
+  munmap(code, page_align(bytes));
+}
+
+// ---- platform_posix.h ----
+
+extern "C" int wring_posix_place(wring_code* code, wring_error* err) {
+  static std::once_flag once;
+  std::call_once(once, install_handler);
+  size_t bytes = wring_code_size(code);
+  void* memory = wring_os_code_alloc(bytes);
+  if (!memory) return fail(err, "out of memory for code");
+  int result = wring_code_place(code, memory, reinterpret_cast<uintptr_t>(memory), err);
+  Region* region = nullptr;
+  if (result == 0) {
+    region = claim_region(code, reinterpret_cast<uintptr_t>(memory), bytes);
+    if (!region)
+      result = fail(err, "too many codes at a time");
+    else if (wring_os_code_publish(memory, bytes) != 0)
+      result = fail(err, "cannot make code executable");
+  }
+  if (result != 0) {
+    if (region)
+      release_region(region);
+    else
+      wring_os_code_free(memory, bytes);
+    return result;
+  }
+  wring_code_on_release(code, release_region, region);
+  return 0;
+}
+
+extern "C" wring_target wring_posix_target(void) {
+  wring_target target = {};
+  target.cpu = wring_cpu_features();
+  target.far_calls = 1;
+  return target;
+}
+
+extern "C" unsigned int wring_posix_invoke(wring_instance* instance, unsigned int func,
+                                           unsigned long long* argv, unsigned long long* fuel) {
+  static thread_local ThreadStacks stacks;
+  return wring_invoke(instance, func, argv, stacks.invoke(), WRING_POSIX_STACK_BYTES, fuel);
+}
+
+extern "C" unsigned long long wring_posix_fail_allocation(unsigned long long n) {
+  g_fail_at = 0;
+  unsigned long long asked = g_asked.exchange(0);
+  g_fail_at = n;
+  return asked;
+}
+
+extern "C" long long wring_posix_live_allocations(void) { return g_live; }
+
+extern "C" void wring_posix_stop_flag(const volatile int* flag) { g_stop = flag; }

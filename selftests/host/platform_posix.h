@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+// What the POSIX host offers to tools and tests beyond core/platform.h: placing code, running it on a stack of its
+// own, and making allocations fail on purpose.
+#pragma once
+
+#include "core/engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Puts the code into executable memory near this program, catches the faults of its memory accesses, and frees the
+// memory when the engine releases the code. 0 or -enum wring_err. The fault handler is installed on first use.
+int wring_posix_place(struct wring_code* code, struct wring_error* err);
+
+// The machine this runs on, without the kernel's mitigations.
+struct wring_target wring_posix_target(void);
+
+// wring_invoke on a stack of `stack_bytes` bytes that is mapped, with a guard page below, for the calling thread.
+unsigned int wring_posix_invoke(struct wring_instance* instance, unsigned int func,
+                                unsigned long long* argv, unsigned long long* fuel);
+#define WRING_POSIX_STACK_BYTES (1u << 20)
+
+// Makes the n-th allocation from now on fail (1: the next one), and all after it; 0: none. Counts wring_os_alloc,
+// memory reservations and commits, and code memory. Returns how many were asked for since the last call.
+unsigned long long wring_posix_fail_allocation(unsigned long long n);
+// Allocations, reservations and pieces of code memory not given back yet.
+long long wring_posix_live_allocations(void);
+
+// Makes wring_os_yield answer "stop" once the flag is non-zero; NULL: never.
+void wring_posix_stop_flag(const volatile int* flag);
+
+#ifdef __cplusplus
+}
+#endif

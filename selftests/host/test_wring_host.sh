@@ -1,0 +1,100 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The command line of wring-host: results, traps, errors and exit statuses.
+
+set -u
+: "${WRING_HOST:?names the wring-host to test}"
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+count=0
+
+# expect NAME STATUS OUTPUT ARGS...: standard output and status; an error message must be one line on stderr.
+expect() {
+	local name=$1 status=$2 output=$3 got got_status
+	shift 3
+	count=$((count + 1))
+	got=$("$WRING_HOST" "$@" 2>"$dir/stderr")
+	got_status=$?
+	if [[ $got == "$output" && $got_status -eq $status ]] &&
+		{ [[ $status -ne 1 ]] || [[ $(wc -l <"$dir/stderr") -eq 1 ]]; }; then
+		echo "ok - $name"
+	else
+		printf '# status %d, output: %s\n' "$got_status" "$got"
+		sed 's/^/# stderr: /' "$dir/stderr"
+		echo "not ok - $name"
+	fi
+}
+
+# expect_error NAME TEXT ARGS...: status 1 and TEXT in the message.
+expect_error() {
+	local name=$1 text=$2
+	shift 2
+	count=$((count + 1))
+	if "$WRING_HOST" "$@" >"$dir/stdout" 2>"$dir/stderr"; then
+		echo "not ok - $name (succeeds)"
+	elif grep -qF -- "$text" "$dir/stderr"; then
+		echo "ok - $name"
+	else
+		sed 's/^/# stderr: /' "$dir/stderr"
+		echo "not ok - $name"
+	fi
+}
+
+cat >"$dir/m.wat" <<'EOF'
+(module
+  (memory 1)
+  (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func (export "swap") (param i32 i64) (result i64 i32) (local.get 1) (local.get 0))
+  (func (export "none"))
+  (func (export "5") (result i32) (i32.const 55))
+  (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))
+  (func $callee (param i32) (result i32) (i32.div_u (i32.const 100) (local.get 0)))
+  (func (export "div") (param i32) (result i32) (call $callee (local.get 0)))
+  (global (export "g") i32 (i32.const 1)))
+EOF
+echo '(module (func unreachable) (start 0))' >"$dir/start.wat"
+echo '(module (import "env" "f" (func)))' >"$dir/import.wat"
+echo '(module (import "spectest" "global_i32" (global i32)) (func (export "g") (result i32) (global.get 0)))' \
+	>"$dir/spectest.wat"
+echo '(module (func (export "f") (result f32) (f32.const 1)))' >"$dir/float.wat"
+for name in m start import spectest float; do
+	wat2wasm "$dir/$name.wat" -o "$dir/$name.wasm" || exit 1
+done
+head -c 30 "$dir/m.wasm" >"$dir/truncated.wasm"
+printf 'not wasm' >"$dir/garbage.wasm"
+printf '\0asm\1\0\0\0\1\4\1\140\0\0\3\2\1\0\12\5\1\3\0\152\13' >"$dir/invalid.wasm"
+
+expect 'validate accepts' 0 '' validate "$dir/m.wasm"
+expect 'validate rejects truncation' 1 '' validate "$dir/truncated.wasm"
+expect 'validate rejects garbage' 1 '' validate "$dir/garbage.wasm"
+expect 'validate rejects type errors' 1 '' validate "$dir/invalid.wasm"
+expect_error 'type errors come with function and offset' 'at function 0 offset 23' validate "$dir/invalid.wasm"
+expect 'validate rejects a missing file' 1 '' validate "$dir/missing.wasm"
+expect 'validate accepts what cannot be compiled' 0 '' validate "$dir/float.wasm"
+expect 'invoke prints a result' 0 'i32:0x1' invoke "$dir/m.wasm" add i32:ffffffff i32:0x2
+expect 'invoke prints several results' 0 $'i64:0xffffffffffffffff\ni32:0x7' \
+	invoke "$dir/m.wasm" swap i32:7 i64:ffffffffffffffff
+expect 'invoke prints nothing for no result' 0 '' invoke "$dir/m.wasm" none
+expect 'an export is found by index' 0 'i32:0x3' invoke "$dir/m.wasm" 0 i32:1 i32:2
+expect 'a name that is a number comes first' 0 'i32:0x37' invoke "$dir/m.wasm" 5
+expect 'a trap is an answer' 0 'trap: out of bounds memory access' invoke "$dir/m.wasm" load i32:10000
+expect 'so is a trap in a callee' 0 'trap: integer divide by zero' invoke "$dir/m.wasm" div i32:0
+expect 'and one in the start function' 0 'trap: unreachable' invoke "$dir/start.wasm" x
+expect 'spectest can be imported' 0 'i32:0x29a' invoke "$dir/spectest.wasm" g
+expect 'too few arguments' 2 '' invoke "$dir/m.wasm" add i32:1
+expect 'an argument of another type' 2 '' invoke "$dir/m.wasm" add i32:1 i64:1
+expect 'an argument with too many digits' 2 '' invoke "$dir/m.wasm" add i32:1 i32:123456789
+expect 'an argument that is no number' 2 '' invoke "$dir/m.wasm" add i32:1 i32:zz
+expect_error 'no such export' 'no exported function "nothing"' invoke "$dir/m.wasm" nothing
+expect_error 'an export that is no function' 'no exported function "g"' invoke "$dir/m.wasm" g
+expect_error 'an index beyond the exports' 'no exported function "99"' invoke "$dir/m.wasm" 99
+expect_error 'an unknown import' 'unknown import "env" "f"' invoke "$dir/import.wasm" f
+expect_error 'what is not supported yet' 'not supported yet: f32 at function 0 offset' invoke "$dir/float.wasm" f
+expect_error 'dump of an unknown function' 'no such function: nobody' dump ir "$dir/m.wasm" nobody
+expect_error 'dump of an invalid module' 'at function 0' dump asm "$dir/invalid.wasm"
+expect_error 'spec of a file that is no script' 'not a converted conformance script' spec "$dir/m.wasm"
+expect 'no command' 2 ''
+expect 'an unknown command' 2 '' frobnicate
+expect 'dump of something else' 2 '' dump wat "$dir/m.wasm"
+echo "1..$count"

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+// wring-host: the engine as a process, for tests and for looking at what the compiler does.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
+#include "selftests/core/x64/thunks.h"
+#include "selftests/fuzz/generate.h"
+#include "selftests/host/fuzz_diff.h"
+#include "selftests/host/in_process.h"
+#include "selftests/host/listing.h"
+#include "selftests/host/platform_posix.h"
+#include "selftests/host/spec.h"
+#include "selftests/host/spectest.h"
+
+namespace wring::host {
+
+namespace {
+
+constexpr int kFailed = 1, kUsage = 2;
+
+int complain(const std::string& what) {
+  fprintf(stderr, "wring-host: %s\n", what.c_str());
+  return kFailed;
+}
+
+bool read_file(const std::string& path, std::string* out) {
+  std::ifstream in(path, std::ios::binary);
+  out->assign(std::istreambuf_iterator<char>(in), {});
+  if (in.bad() || !in.is_open()) {
+    complain("cannot read " + path);
+    return false;
+  }
+  return true;
+}
+
+int validate(const std::string& path, bool wasm3) {
+  std::string bytes;
+  if (!read_file(path, &bytes)) return kFailed;
+  Outcome outcome = InProcessBackend(wasm3).validate(bytes);
+  return outcome.kind == Outcome::kOk ? 0 : complain(path + ": " + outcome.text);
+}
+
+// TYPE:HEXBITS -> one word, two for v128 (128 bits of hex, most significant digit first).
+bool parse_value(const std::string& text, const std::string& wanted_type,
+                 std::vector<uint64_t>* words) {
+  size_t colon = text.find(':');
+  if (colon == std::string::npos || text.substr(0, colon) != wanted_type) return false;
+  std::string digits = text.substr(colon + 1);
+  if (digits.rfind("0x", 0) == 0 || digits.rfind("0X", 0) == 0) digits = digits.substr(2);
+  size_t room = wanted_type == "v128" ? 32 : wanted_type == "i32" || wanted_type == "f32" ? 8 : 16;
+  if (digits.empty() || digits.size() > room ||
+      digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
+    return false;
+  digits.insert(0, room - digits.size(), '0');
+  if (room == 32) words->push_back(std::stoull(digits.substr(16), nullptr, 16));
+  words->push_back(std::stoull(digits.substr(0, std::min<size_t>(room, 16)), nullptr, 16));
+  return true;
+}
+
+std::string type_name(char letter) {
+  switch (letter) {
+    case 'i': return "i32";
+    case 'l': return "i64";
+    case 'f': return "f32";
+    case 'd': return "f64";
+    case 'v': return "v128";
+    case 'F': return "funcref";
+    case 'X': return "externref";
+  }
+  return "?";
+}
+
+size_t words_of(const std::string& letters) {
+  size_t words = 0;
+  for (char letter : letters) words += letter == 'v' ? 2 : 1;
+  return words;
+}
+
+// Instantiates a module that may import nothing but spectest.
+Outcome load(InProcessBackend* backend, const std::string& bytes, const ModuleNames& names,
+             int* instance) {
+  std::vector<ImportValue> imports;
+  int spectest = -1;
+  std::string spectest_bytes = spectest_module(false);
+  ModuleNames spectest_names(spectest_bytes, false);
+  for (const ModuleNames::Name& import : names.imports()) {
+    int index = import.module == "spectest" ? spectest_names.find_export(import.name) : -1;
+    if (index >= 0 && spectest < 0) {
+      Outcome outcome = backend->instantiate(spectest_bytes, {}, &spectest);
+      if (outcome.kind != Outcome::kOk) return outcome;
+    }
+    imports.push_back(index < 0 ? ImportValue{}
+                                : ImportValue{spectest, static_cast<uint32_t>(index)});
+  }
+  return backend->instantiate(bytes, imports, instance);
+}
+
+// The export's index: by name first, else a decimal index into the export section.
+int find_export(const ModuleNames& names, const std::string& wanted) {
+  int index = names.find_export(wanted);
+  if (index >= 0 || wanted.empty() || wanted.size() > 9 ||
+      wanted.find_first_not_of("0123456789") != std::string::npos)
+    return index;
+  size_t number = std::stoul(wanted);
+  return number < names.exports().size() ? static_cast<int>(number) : -1;
+}
+
+int invoke(const std::string& path, const std::string& wanted, const std::vector<std::string>& args,
+           bool wasm3, const wring_target& target, bool unoptimized) {
+  std::string bytes;
+  if (!read_file(path, &bytes)) return kFailed;
+  InProcessBackend backend(wasm3);
+  backend.set_target(target);
+  backend.set_unoptimized(unoptimized);
+  ModuleNames names(bytes, wasm3);
+  int instance = -1;
+  Outcome outcome = load(&backend, bytes, names, &instance);
+  if (outcome.kind == Outcome::kTrap) {
+    printf("trap: %s\n", outcome.text.c_str());
+    return 0;
+  }
+  if (outcome.kind != Outcome::kOk) return complain(path + ": " + outcome.text);
+  int index = find_export(names, wanted);
+  if (index < 0 || names.exports()[static_cast<size_t>(index)].kind != 0)
+    return complain(path + ": no exported function \"" + wanted + "\"");
+  const ModuleNames::Name& function = names.exports()[static_cast<size_t>(index)];
+  if (function.params.find('?') != std::string::npos ||
+      function.results.find('?') != std::string::npos)
+    return complain(path + ": too many parameters or results to write down");
+
+  std::vector<uint64_t> values;
+  bool fits = args.size() == function.params.size();
+  for (size_t i = 0; fits && i < args.size(); i++)
+    fits = parse_value(args[i], type_name(function.params[i]), &values);
+  if (!fits) {
+    std::string usage;
+    for (char letter : function.params) usage += " " + type_name(letter) + ":HEXBITS";
+    complain("arguments must be" + (usage.empty() ? " none" : usage));
+    return kUsage;
+  }
+
+  outcome =
+      backend.invoke(instance, static_cast<uint32_t>(index), words_of(function.results), &values);
+  if (outcome.kind == Outcome::kTrap) {
+    printf("trap: %s\n", outcome.text.c_str());
+    return 0;
+  }
+  if (outcome.kind != Outcome::kOk) return complain(path + ": " + outcome.text);
+  const uint64_t* word = values.data();
+  for (char letter : function.results) {
+    std::string type = type_name(letter);
+    if (letter == 'v') {
+      printf("%s:0x%016llx%016llx\n", type.c_str(), static_cast<unsigned long long>(word[1]),
+             static_cast<unsigned long long>(word[0]));
+      word += 2;
+    } else {
+      printf("%s:0x%llx\n", type.c_str(), static_cast<unsigned long long>(*word++));
+    }
+  }
+  return 0;
+}
+
+int dump(const std::string& what, const std::string& path, const ListingOptions& options) {
+  std::string bytes;
+  if (!read_file(path, &bytes)) return kFailed;
+  std::string error = what == "ir" ? list_ir(bytes, options) : list_asm(bytes, options);
+  return error.empty() ? 0 : complain(path + ": " + error);
+}
+
+// The generated modules of some seeds, as DIR/SEED.wasm.
+int generate(const std::string& directory, uint64_t first, uint64_t count) {
+  for (uint64_t seed = first; seed - first < count; seed++) {
+    test::Choices choices(seed);
+    test::Body bytes = test::generate_module(&choices);
+    std::string path = directory + "/" + std::to_string(seed) + ".wasm";
+    std::ofstream out(path, std::ios::binary);
+    out.write(reinterpret_cast<const char*>(bytes.data()),
+              static_cast<std::streamsize>(bytes.size()));
+    if (!out.flush()) return complain("cannot write " + path);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("The Wring engine as a process: validates, runs and lists WebAssembly modules.",
+               "wring-host");
+  app.require_subcommand(1);
+  std::string file, export_name, kind, features = "2.0", directory;
+  std::vector<std::string> args;
+  ListingOptions listing;
+  SpecOptions spec_options;
+  int status = 0;
+
+  auto add_features = [&](CLI::App* command) {
+    command->add_option("--features", features, "what binaries may contain")
+        ->check(CLI::IsMember({"2.0", "3.0"}))
+        ->capture_default_str();
+  };
+
+  std::string target_name = "native";
+  bool unoptimized = false;
+  auto add_target = [&](CLI::App* command) {
+    std::vector<std::string> variants;
+    for (const test::TargetVariant& variant : test::kTargetVariants)
+      variants.push_back(variant.name);
+    command->add_option("--target", target_name, "CPU features and mitigations to compile for")
+        ->check(CLI::IsMember(variants))
+        ->capture_default_str();
+    command->add_flag("--unoptimized", unoptimized, "compile without the optimizer");
+  };
+  auto target = [&] {
+    wring_target out = wring_posix_target();
+    for (const test::TargetVariant& variant : test::kTargetVariants)
+      if (target_name == variant.name) test::apply(variant, &out);
+    return out;
+  };
+
+  CLI::App* validate_command =
+      app.add_subcommand("validate", "exit status 0 if FILE is valid, else 1");
+  validate_command->add_option("FILE", file)->required();
+  add_features(validate_command);
+  validate_command->callback([&] { status = validate(file, features == "3.0"); });
+
+  CLI::App* invoke_command = app.add_subcommand(
+      "invoke",
+      "call an export; prints the results as TYPE:HEXBITS, one per line, or \"trap: REASON\"");
+  invoke_command->add_option("FILE", file)->required();
+  invoke_command->add_option("EXPORT", export_name, "a name, or an index into the export section")
+      ->required();
+  invoke_command->add_option("ARGS", args, "TYPE:HEXBITS, for example i32:0x2a");
+  add_features(invoke_command);
+  add_target(invoke_command);
+  invoke_command->callback(
+      [&] { status = invoke(file, export_name, args, features == "3.0", target(), unoptimized); });
+
+  CLI::App* dump_command = app.add_subcommand("dump", "print the IR or the machine code of FILE");
+  dump_command->add_option("KIND", kind, "ir or asm")
+      ->required()
+      ->check(CLI::IsMember({"ir", "asm"}));
+  dump_command->add_option("FILE", file)->required();
+  dump_command->add_option("FUNC", listing.func, "only this function: an index or a name");
+  dump_command->add_flag("--passes", listing.all_passes, "ir: after every pass");
+  dump_command->add_flag("--baseline", listing.baseline_cpu,
+                         "asm: for any x86-64 CPU, not this one");
+  dump_command->callback([&] { status = dump(kind, file, listing); });
+
+  CLI::App* spec_command = app.add_subcommand("spec", "run a converted conformance script");
+  spec_command->add_option("FILE", file, "FILE.json")->required();
+  add_features(spec_command);
+  spec_command->add_flag("--strict", spec_options.strict,
+                         "fail if anything but the text format is skipped");
+  spec_command->add_flag("-v,--verbose", spec_options.verbose, "print what is skipped");
+  spec_command->callback([&] {
+    InProcessBackend backend(features == "3.0");
+    status = run_spec(file, &backend, spec_options) ? 0 : kFailed;
+  });
+
+  CLI::App* diff_command = app.add_subcommand("fuzz-diff",
+                                              "compare with what another engine answered: DIR is "
+                                              "one of fuzz-differential's, beside DIR.jsonl");
+  diff_command->add_option("DIR", directory)->required();
+  add_target(diff_command);
+  diff_command->callback(
+      [&] { status = run_fuzz_diff(directory, target(), unoptimized) ? 0 : kFailed; });
+
+  uint64_t first_seed = 0, seed_count = 1;
+  CLI::App* generate_command = app.add_subcommand(
+      "fuzz-gen", "write the generated modules of COUNT seeds from FIRST on as DIR/SEED.wasm");
+  generate_command->add_option("DIR", directory)->required();
+  generate_command->add_option("FIRST", first_seed)->required();
+  generate_command->add_option("COUNT", seed_count)->capture_default_str();
+  generate_command->callback([&] { status = generate(directory, first_seed, seed_count); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
+  return status;
+}
+
+}  // namespace wring::host
+
+int main(int argc, char** argv) { return wring::host::main(argc, argv); }
