@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * code_mem.c - executable memory: places compiled modules and describes them to the kernel as eBPF text.
+ *
+ * Each image is presented as the text of a struct bpf_prog that exists for nothing else: its kallsyms entry names
+ * the code in /proc/kallsyms, perf and backtraces, and leads the page fault handler (search_bpf_extables) to the
+ * exception table that turns a guest's wild access into a trap. The table lies in the pages behind the code, because
+ * its fields are 32-bit distances, and is not executable.
+ */
+#include <linux/bpf.h>
+#include <linux/extable.h>
+#include <linux/filter.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+#include <asm/extable.h>
+
+#include "core/platform.h"
+#include "ksyms.h"
+#include "wring.h"
+
+#define INT3 0xcc
+#define IMAGE_ALIGN 16
+/* The image lies at a random place among at least so many bytes more than it needs. */
+#define PLACEMENT_SLACK (PAGE_SIZE / 2)
+
+struct wring_text {
+	u8 *base;
+	u32 code_bytes;			/* whole pages, executable */
+	u32 total_bytes;		/* with the exception table's pages */
+	u8 *image;
+	u32 image_bytes;
+	struct bpf_prog *prog;
+	struct rcu_work free_work;
+};
+
+static atomic64_t wring_text_in_use = ATOMIC64_INIT(0);
+
+static void wring_text_unmap(struct wring_text *text)
+{
+	wring_k_bpf_jit_free_exec(text->base);
+	wring_k_bpf_jit_uncharge_modmem(text->total_bytes);
+	atomic64_sub(text->total_bytes, &wring_text_in_use);
+}
+
+static void wring_text_free_work(struct work_struct *work)
+{
+	struct wring_text *text = container_of(to_rcu_work(work), struct wring_text, free_work);
+
+	wring_text_unmap(text);
+	wring_k___bpf_prog_free(text->prog);
+	kfree(text);
+}
+
+/* For wring_code_on_release: nothing runs the code any more, but the kernel may be reading its description. */
+static void wring_text_release(void *arg)
+{
+	struct wring_text *text = arg;
+
+	wring_k_bpf_prog_kallsyms_del(text->prog);
+	INIT_RCU_WORK(&text->free_work, wring_text_free_work);
+	queue_rcu_work(wring_wq, &text->free_work);
+}
+
+static int wring_text_map(struct wring_text *text, u32 image_bytes, u32 fault_count)
+{
+	u64 table = (u64)fault_count * sizeof(struct exception_table_entry);
+	u64 total;
+
+	text->image_bytes = image_bytes;
+	text->code_bytes = round_up(image_bytes + PLACEMENT_SLACK, PAGE_SIZE);
+	total = text->code_bytes + round_up(table, PAGE_SIZE);
+	if (total > S32_MAX)
+		return -EFBIG;
+	text->total_bytes = total;
+	if (wring_k_bpf_jit_charge_modmem(total))
+		return -EPERM;
+	text->base = wring_k_bpf_jit_alloc_exec(total);
+	if (!text->base) {
+		wring_k_bpf_jit_uncharge_modmem(total);
+		return -ENOMEM;
+	}
+	atomic64_add(total, &wring_text_in_use);
+	memset(text->base, INT3, text->code_bytes);
+	text->image = text->base +
+		      round_down(get_random_u32() % (text->code_bytes - image_bytes), IMAGE_ALIGN);
+	return 0;
+}
+
+/* Entries are ascending by pc, as the search wants them; instruction and fixup are distances from their fields. */
+static void wring_text_fill_extable(struct wring_text *text, const struct wring_code *code,
+				    u32 count)
+{
+	struct exception_table_entry *entry = (void *)(text->base + text->code_bytes);
+	u32 i, pc, fixup;
+
+	text->prog->aux->extable = entry;
+	text->prog->aux->num_exentries = count;
+	for (i = 0; i < count; i++, entry++) {
+		wring_code_fault(code, i, &pc, &fixup);
+		entry->insn = text->image + pc - (u8 *)&entry->insn;
+		entry->fixup = text->image + fixup - (u8 *)&entry->fixup;
+		entry->data = EX_TYPE_DEFAULT;
+	}
+}
+
+static struct bpf_prog *wring_text_prog_new(const struct wring_text *text, const char *name,
+					    const u8 tag[8])
+{
+	struct bpf_prog *prog =
+		bpf_prog_alloc(bpf_prog_size(0), __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+
+	if (!prog)
+		return NULL;
+	/* Any type but UNSPEC, which stands for classic BPF and gets no symbol. */
+	prog->type = BPF_PROG_TYPE_SYSCALL;
+	prog->bpf_func = (void *)text->image;
+	prog->jited = 1;
+	prog->jited_len = text->image_bytes;
+	memcpy(prog->tag, tag, sizeof(prog->tag));
+	strscpy(prog->aux->name, name, sizeof(prog->aux->name));
+	return prog;
+}
+
+static int wring_text_protect(struct wring_text *text)
+{
+	int err;
+
+	err = wring_k_set_memory_ro((unsigned long)text->base, text->total_bytes >> PAGE_SHIFT);
+	if (err)
+		return err;
+	return wring_k_set_memory_x((unsigned long)text->base, text->code_bytes >> PAGE_SHIFT);
+}
+
+/**
+ * wring_text_place - put a module's code into executable memory
+ * @code: compiled, not placed yet
+ * @name: for its symbol
+ * @tag: likewise
+ * @out: the text; the engine frees it with the code
+ * @report: filled in on failure
+ *
+ * Context: may sleep; the caller has CAP_BPF.
+ * Return: 0 or a negative errno.
+ */
+int wring_text_place(struct wring_code *code, const char *name, const u8 tag[8],
+		     struct wring_text **out, struct wring_report *report)
+{
+	u64 image_bytes = wring_code_size(code);
+	u32 fault_count = wring_code_fault_count(code);
+	struct wring_text *text;
+	struct wring_error error;
+	int err;
+
+	if (image_bytes > WRING_MAX_CODE_BYTES)
+		return wring_report_set(report, -EFBIG,
+					"machine code of %llu bytes exceeds the limit of %u",
+					image_bytes, WRING_MAX_CODE_BYTES);
+	text = kzalloc(sizeof(*text), WRING_GFP);
+	if (!text)
+		return wring_report_set(report, -ENOMEM, "out of memory");
+	err = wring_text_map(text, image_bytes, fault_count);
+	if (err) {
+		wring_report_set(report, err, "no executable memory for %llu bytes of code%s",
+				 image_bytes,
+				 err == -EPERM ? " within net.core.bpf_jit_limit" : "");
+		goto err_free;
+	}
+	err = wring_code_place(code, text->image, (unsigned long)text->image, &error);
+	if (err) {
+		err = wring_report_engine(report, err, &error, NULL);
+		goto err_unmap;
+	}
+	text->prog = wring_text_prog_new(text, name, tag);
+	if (!text->prog) {
+		err = wring_report_set(report, -ENOMEM, "out of memory");
+		goto err_unmap;
+	}
+	wring_text_fill_extable(text, code, fault_count);
+	err = wring_text_protect(text);
+	if (err) {
+		wring_report_set(report, err, "cannot make code executable: error %d", err);
+		goto err_prog;
+	}
+	/* Says nothing when it declines, and without its entry faults would be oopses. */
+	wring_k_bpf_prog_kallsyms_add(text->prog);
+	if (list_empty(&text->prog->aux->ksym.lnode)) {
+		err = wring_report_set(report, -EPERM,
+				       "the kernel does not list the code in kallsyms");
+		goto err_prog;
+	}
+	wring_code_on_release(code, wring_text_release, text);
+	*out = text;
+	return 0;
+
+err_prog:
+	wring_k___bpf_prog_free(text->prog);
+err_unmap:
+	wring_text_unmap(text);
+err_free:
+	kfree(text);
+	return err;
+}
+
+/**
+ * wring_text_address - where the image begins
+ * @text: placed code
+ *
+ * Context: any.
+ */
+void *wring_text_address(const struct wring_text *text)
+{
+	return text->image;
+}
+
+/**
+ * wring_text_bytes - the image's size
+ * @text: placed code
+ *
+ * Context: any.
+ */
+size_t wring_text_bytes(const struct wring_text *text)
+{
+	return text->image_bytes;
+}
+
+/**
+ * wring_text_total - executable memory of the module in bytes, tables included
+ *
+ * Context: any.
+ */
+u64 wring_text_total(void)
+{
+	return atomic64_read(&wring_text_in_use);
+}
+
+/*
+ * Bridges between linked instances: a page each, as they are few and must be protected one by one.
+ */
+void *wring_os_code_alloc(wring_size bytes)
+{
+	u32 total = PAGE_ALIGN(bytes);
+	void *code;
+
+	if (bytes > WRING_MAX_CODE_BYTES || wring_k_bpf_jit_charge_modmem(total))
+		return NULL;
+	code = wring_k_bpf_jit_alloc_exec(total);
+	if (!code) {
+		wring_k_bpf_jit_uncharge_modmem(total);
+		return NULL;
+	}
+	memset(code, 0, total);
+	atomic64_add(total, &wring_text_in_use);
+	return code;
+}
+
+int wring_os_code_publish(void *code, wring_size bytes)
+{
+	int pages = PAGE_ALIGN(bytes) >> PAGE_SHIFT;
+
+	if (wring_k_set_memory_ro((unsigned long)code, pages) ||
+	    wring_k_set_memory_x((unsigned long)code, pages))
+		return -1;
+	return 0;
+}
+
+void wring_os_code_free(void *code, wring_size bytes)
+{
+	u32 total = PAGE_ALIGN(bytes);
+
+	wring_k_bpf_jit_free_exec(code);
+	wring_k_bpf_jit_uncharge_modmem(total);
+	atomic64_sub(total, &wring_text_in_use);
+}

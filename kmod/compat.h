@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * compat.h - every difference between the supported kernels, by version or configuration.
+ */
+#ifndef WRING_COMPAT_H
+#define WRING_COMPAT_H
+
+#include <linux/percpu.h>
+#include <linux/version.h>
+#include <linux/vmalloc.h>
+#include <asm/smp.h>
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#include <asm/current.h>
+#endif
+
+/* 6.2 moved the CPU's number into pcpu_hot. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define WRING_PERCPU_CPU_NUMBER pcpu_hot.cpu_number
+#else
+#define WRING_PERCPU_CPU_NUMBER cpu_number
+#endif
+
+/* 6.9 has a flag for areas that are mapped piecemeal: /proc/kcore leaves them alone. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#define WRING_VM_RESERVATION VM_SPARSE
+#else
+#define WRING_VM_RESERVATION VM_MAP
+#endif
+
+/* 6.9 renamed the mitigations' options. */
+#if IS_ENABLED(CONFIG_MITIGATION_SLS) || IS_ENABLED(CONFIG_SLS)
+#define WRING_KERNEL_SLS 1
+#else
+#define WRING_KERNEL_SLS 0
+#endif
+#if IS_ENABLED(CONFIG_MITIGATION_RETHUNK) || IS_ENABLED(CONFIG_RETHUNK)
+#define WRING_KERNEL_RETHUNK 1
+#else
+#define WRING_KERNEL_RETHUNK 0
+#endif
+
+/* 6.10: the glue that runs eBPF at raw tracepoints is given a link rather than a program. */
+#define WRING_RAW_TP_RUNS_LINK (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0))
+
+/* 6.10: the source of a trace event's string is only named where the string is declared. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define WRING_ASSIGN_STR(dst, src) __assign_str(dst)
+#else
+#define WRING_ASSIGN_STR(dst, src) __assign_str(dst, src)
+#endif
+
+#endif /* WRING_COMPAT_H */

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hook_run.c - WRING_IOC_PROG_RUN: a hook's entry called on given input, once or often enough to
+ * time it.
+ */
+#include <linux/bottom_half.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+
+#include "hook.h"
+#include "wring.h"
+
+/* What one stretch without rescheduling did. */
+struct wring_stretch {
+	u32 runs;
+	u64 ns;
+	u32 verdict;
+	u32 trap;
+};
+
+/* Runs until `most` runs are done or somebody else wants the CPU: always at least once. */
+static void wring_run_stretch(struct wring_program *program, void *ctx, u32 most,
+			      struct wring_stretch *out)
+{
+	const struct wring_program_cpu *state;
+	u64 traps, start;
+
+	rcu_read_lock();
+	local_bh_disable();
+	state = this_cpu_ptr(program->cpu);
+	out->runs = 0;
+	start = ktime_get_ns();
+	do {
+		traps = READ_ONCE(state->counters.traps);
+		out->verdict = program->entry(ctx);
+	} while (++out->runs < most && !need_resched());
+	out->ns = ktime_get_ns() - start;
+	this_cpu_add(program->cpu->counters.runs, out->runs);
+	out->trap = READ_ONCE(state->counters.traps) != traps ? state->trap.reason :
+								WRING_TRAP_None;
+	local_bh_enable();
+	rcu_read_unlock();
+}
+
+/**
+ * wring_run_repeat - run a hook's program on given input
+ * @program: loaded for a hook
+ * @ctx: what the hook's entry takes; reused as the program leaves it
+ * @run: how often; verdict, trap and duration are filled in
+ * @report: filled in on failure
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or -EINTR if a signal is pending before all is done.
+ */
+int wring_run_repeat(struct wring_program *program, void *ctx, struct wring_prog_run *run,
+		     struct wring_report *report)
+{
+	u32 repeat = max(run->repeat, 1u), done = 0;
+	struct wring_stretch stretch;
+	u64 ns = 0;
+
+	do {
+		wring_run_stretch(program, ctx, repeat - done, &stretch);
+		done += stretch.runs;
+		ns += stretch.ns;
+		if (signal_pending(current))
+			return wring_report_set(report, -EINTR, "interrupted after %u of %u runs",
+						done, repeat);
+		cond_resched();
+	} while (done < repeat);
+	run->verdict = stretch.verdict;
+	run->trap = stretch.trap;
+	run->duration_ns = div_u64(ns, repeat);
+	return 0;
+}
+
+/**
+ * wring_run_copy_out - give the caller the packet a run has left
+ * @run: with data_out; its size is filled in
+ * @data: the packet
+ * @bytes: its size
+ * @report: filled in on failure
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or -EFAULT.
+ */
+int wring_run_copy_out(struct wring_prog_run *run, const void *data, u32 bytes,
+		       struct wring_report *report)
+{
+	u32 room = run->data_out_bytes;
+
+	run->data_out_bytes = bytes;
+	if (run->data_out && copy_to_user(u64_to_user_ptr(run->data_out), data, min(room, bytes)))
+		return wring_report_set(report, -EFAULT, "data_out cannot be written");
+	return 0;
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * main.c - the module's life: what is set up in which order, and torn down in the reverse one.
+ */
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/workqueue.h>
+
+#include "ksyms.h"
+#include "wring.h"
+
+struct workqueue_struct *wring_wq;
+
+/* Programs are freed after a grace period, and their text, found unused then, after another. */
+static void wring_deferred_drain(void)
+{
+	int round;
+
+	for (round = 0; round < 2; round++) {
+		rcu_barrier();
+		flush_workqueue(wring_wq);
+	}
+}
+
+static int __init wring_init(void)
+{
+	int err;
+
+	err = wring_ksyms_init();
+	if (err)
+		return err;
+	wring_wq = alloc_workqueue("wring", WQ_UNBOUND, 0);
+	if (!wring_wq)
+		return -ENOMEM;
+	wring_memory_init();
+	err = wring_map_init();
+	if (err)
+		goto err_wq;
+	err = wring_hook_init();
+	if (err)
+		goto err_map;
+	err = wring_device_init();
+	if (err)
+		goto err_hook;
+	return 0;
+
+err_hook:
+	wring_hook_exit();
+err_map:
+	wring_map_exit();
+err_wq:
+	destroy_workqueue(wring_wq);
+	return err;
+}
+
+static void __exit wring_exit(void)
+{
+	wring_device_exit();
+	wring_program_exit();
+	wring_deferred_drain();
+	wring_hook_exit();
+	wring_map_exit();
+	wring_memory_exit();
+	destroy_workqueue(wring_wq);
+}
+
+module_init(wring_init);
+module_exit(wring_exit);
+
+MODULE_DESCRIPTION("WebAssembly in ring 0");
+MODULE_VERSION(WRING_VERSION);
+MODULE_LICENSE("GPL");

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * platform.c - the kernel's answers to what the engine asks of its host (core/platform.h), memory aside.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/bug.h>
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "core/platform.h"
+#include "wring.h"
+
+/* kmalloc aligns to 16 bytes only what is a power of two, or a whole number of larger units. */
+#define ODD_SIZES_END 256
+/* Beyond this, contiguous pages are not worth looking for. */
+#define CONTIGUOUS_MAX (8 * PAGE_SIZE)
+
+void *wring_os_alloc(wring_size bytes)
+{
+	void *ptr;
+
+	if (bytes < ODD_SIZES_END)
+		bytes = max_t(size_t, 16, roundup_pow_of_two(bytes));
+	if (bytes <= PAGE_SIZE)
+		return kmalloc(bytes, WRING_GFP | __GFP_ZERO);
+	if (bytes <= CONTIGUOUS_MAX) {
+		ptr = kmalloc(bytes,
+			      GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN | __GFP_ZERO);
+		if (ptr)
+			return ptr;
+	}
+	return __vmalloc(bytes, WRING_GFP | __GFP_ZERO);
+}
+
+void wring_os_free(void *ptr)
+{
+	kvfree(ptr);
+}
+
+int wring_os_vformat(char *buf, wring_size size, const char *fmt, __builtin_va_list args)
+{
+	return vsnprintf(buf, size, fmt, args);
+}
+
+void wring_os_panic(const char *what)
+{
+	pr_crit("broken invariant: %s\n", what);
+	BUG();
+}
+
+int wring_os_yield(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current);
+}
+

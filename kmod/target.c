@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * target.c - what generated code must look like on the running kernel: CPU features and mitigations.
+ *
+ * Decisions are those of arch/x86/net/bpf_jit_comp.c (emit_indirect_jump, emit_return): the thunks are
+ * the kernel's own, which boot-time alternatives have already turned into what this CPU needs.
+ */
+#include <linux/random.h>
+#include <asm/cpufeature.h>
+#include <asm/nospec-branch.h>
+
+#include "compat.h"
+#include "ksyms.h"
+#include "wring.h"
+
+static void wring_target_thunks(struct wring_target *target)
+{
+	const u8 *thunks = NULL;
+	size_t stride = 0;
+	int reg;
+
+#ifdef X86_FEATURE_INDIRECT_THUNK_ITS
+	if (cpu_feature_enabled(X86_FEATURE_INDIRECT_THUNK_ITS) &&
+	    wring_k___x86_indirect_its_thunk_array) {
+		thunks = wring_k___x86_indirect_its_thunk_array;
+		stride = ITS_THUNK_SIZE;
+	}
+#endif
+	if (!thunks && (cpu_feature_enabled(X86_FEATURE_RETPOLINE) ||
+			cpu_feature_enabled(X86_FEATURE_RETPOLINE_LFENCE))) {
+		thunks = wring_k___x86_indirect_thunk_array;
+		stride = RETPOLINE_THUNK_SIZE;
+	}
+	if (!thunks)
+		return;
+	target->retpoline = 1;
+	for (reg = 0; reg < ARRAY_SIZE(target->indirect_thunks); reg++)
+		target->indirect_thunks[reg] = (unsigned long)thunks + reg * stride;
+}
+
+/**
+ * wring_target_get - what code generated now must look like
+ * @target: filled in
+ *
+ * Context: any. The BPF hardening setting may change later; code that exists stays as it is.
+ */
+void wring_target_get(struct wring_target *target)
+{
+	memset(target, 0, sizeof(*target));
+	target->cpu = wring_cpu_features();
+	target->ibt = IS_ENABLED(CONFIG_X86_KERNEL_IBT);
+	target->sls = WRING_KERNEL_SLS;
+	wring_target_thunks(target);
+#if WRING_KERNEL_RETHUNK
+	if (cpu_feature_enabled(X86_FEATURE_RETHUNK) && wring_k_x86_return_thunk)
+		target->return_thunk = (unsigned long)*wring_k_x86_return_thunk;
+#endif
+	/* As for eBPF: 1 blinds what the unprivileged load, and there is no such thing here; 2 blinds all. */
+	if (READ_ONCE(*wring_k_bpf_jit_harden) > 1)
+		target->random = get_random_u64() | 1;
+	target->gs_this_cpu_off = (__force unsigned long)&this_cpu_off;
+	target->gs_cpu_number = (__force unsigned long)&WRING_PERCPU_CPU_NUMBER;
+}
+
+/**
+ * wring_target_mitigations - a target's mitigations for userspace
+ * @target: from wring_target_get
+ *
+ * Context: any.
+ * Return: WRING_MITIGATION_* bits.
+ */
+u32 wring_target_mitigations(const struct wring_target *target)
+{
+	return (target->retpoline ? WRING_MITIGATION_RETPOLINE : 0) |
+	       (target->return_thunk ? WRING_MITIGATION_RETURN_THUNK : 0) |
+	       (target->sls ? WRING_MITIGATION_SLS : 0) |
+	       (target->ibt ? WRING_MITIGATION_IBT : 0) |
+	       (target->random ? WRING_MITIGATION_BLINDING : 0);
+}

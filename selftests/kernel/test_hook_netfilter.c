@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * test_hook_netfilter.c - netfilter programs: real packets at all five hooks, IPv4, IPv6 and both;
+ * data in fragments, rewritten headers, network namespaces that go away, what is refused.
+ *
+ * Three namespaces in a row: wnf_a (10.1.0.1, fd01::1), a router wnf_r (.2, ::2 on both sides),
+ * wnf_b (10.2.0.1, fd02::1).
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/netfilter.h>
+
+#include "core/runtime/vmctx.h"
+#include "device.h"
+#include "hooks.h"
+#include "tap.h"
+
+#define BLOCKED_PORT 5300
+#define OPEN_PORT 5301
+#define SENT_BLOCKED 5
+#define SENT_OPEN 3
+
+static int device;
+
+static void network_up(void)
+{
+	static const char *const commands[] = {
+		"-n wnf_a link add left type veth peer name ra netns wnf_r",
+		"-n wnf_b link add right type veth peer name rb netns wnf_r",
+		"-n wnf_a addr add 10.1.0.1/24 dev left",
+		"-n wnf_a addr add fd01::1/64 dev left nodad",
+		"-n wnf_r addr add 10.1.0.2/24 dev ra",
+		"-n wnf_r addr add fd01::2/64 dev ra nodad",
+		"-n wnf_r addr add 10.2.0.2/24 dev rb",
+		"-n wnf_r addr add fd02::2/64 dev rb nodad",
+		"-n wnf_b addr add 10.2.0.1/24 dev right",
+		"-n wnf_b addr add fd02::1/64 dev right nodad",
+		"-n wnf_a link set left up",
+		"-n wnf_r link set ra up",
+		"-n wnf_r link set rb up",
+		"-n wnf_b link set right up",
+		"-n wnf_a route add default via 10.1.0.2",
+		"-n wnf_a -6 route add default via fd01::2",
+		"-n wnf_b route add default via 10.2.0.2",
+		"-n wnf_b -6 route add default via fd02::2",
+		/* Neighbours are found now, not while packets are counted. */
+		"netns exec wnf_a ping -c 1 -W 5 10.2.0.1 >/dev/null",
+	};
+	size_t i;
+
+	hook_sh("modprobe veth");
+	hook_sh("for n in a r b; do ip netns add wnf_$n && ip -n wnf_$n link set lo up; done");
+	hook_sh("ip netns exec wnf_r sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'");
+	hook_sh("ip netns exec wnf_r sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'");
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		hook_sh("ip %s", commands[i]);
+	hook_sh("for i in 1 2 3 4 5 6 7 8; do"
+		" ip netns exec wnf_a ping -6 -c 1 -W 1 fd02::1 >/dev/null && exit; done; exit 1");
+}
+
+static void network_down(void)
+{
+	hook_sh("for n in a r b; do ip netns del wnf_$n; done");
+}
+
+/* Sends to both ports of a destination, from one namespace to another; how many came through. */
+static void exchange(int family, const char *from, const char *to, const char *address,
+		     uint32_t *blocked, uint32_t *open)
+{
+	int sender, rx_blocked, rx_open;
+
+	hook_netns(to);
+	rx_blocked = hook_udp_socket(family, BLOCKED_PORT);
+	rx_open = hook_udp_socket(family, OPEN_PORT);
+	hook_netns(from);
+	sender = hook_udp_socket(family, 0);
+	hook_udp_send(sender, family, address, BLOCKED_PORT, 100, SENT_BLOCKED);
+	hook_udp_send(sender, family, address, OPEN_PORT, 100, SENT_OPEN);
+	*open = hook_udp_receive(rx_open, SENT_OPEN);
+	*blocked = hook_udp_receive(rx_blocked, SENT_BLOCKED);
+	hook_netns("");
+	close(sender);
+	close(rx_blocked);
+	close(rx_open);
+}
+
+static void test_hook(const char *name, uint32_t hooknum, uint32_t pf, int family, bool applies)
+{
+	/* What passes this hook of the router: forwarded, to itself, or from itself. */
+	const char *from = hooknum == NF_INET_LOCAL_OUT ? "wnf_r" : "wnf_a";
+	const char *to = hooknum == NF_INET_LOCAL_IN ? "wnf_r" : "wnf_b";
+	const char *address = family == AF_INET ?
+				      (hooknum == NF_INET_LOCAL_IN ? "10.1.0.2" : "10.2.0.1") :
+				      (hooknum == NF_INET_LOCAL_IN ? "fd01::2" : "fd02::1");
+	uint32_t blocked, open, accepted;
+	struct hook_program program;
+	int id;
+
+	hook_load(device, "nf_filter", WRING_PROG_NETFILTER, NULL, &program);
+	if (program.fd < 0)
+		tap_bail("nf_filter: %s", device_error.message);
+	hook_set(hook_map(&program, "config"), 0, BLOCKED_PORT);
+	hook_netns("wnf_r");
+	id = hook_attach_netfilter(device, program.fd, pf, hooknum, 0);
+	hook_netns("");
+	if (!tap_ok(id > 0, "%s: attached %s", name, device_error.message))
+		return;
+	exchange(family, from, to, address, &blocked, &open);
+	tap_ok(open == SENT_OPEN && blocked == (applies ? 0 : SENT_BLOCKED),
+	       "%s: %u of %u open and %u of %u blocked arrive", name, open, SENT_OPEN, blocked,
+	       SENT_BLOCKED);
+	accepted = hook_counter(hook_map(&program, "verdicts"), NF_ACCEPT);
+	tap_ok(hook_counter(hook_map(&program, "verdicts"), NF_DROP) ==
+			       (applies ? SENT_BLOCKED : 0) &&
+		       (applies ? accepted >= SENT_OPEN : accepted == 0),
+	       "%s: and were counted", name);
+	tap_eq(hook_detach(device, id), 0, "%s: detached", name);
+	exchange(family, from, to, address, &blocked, &open);
+	tap_ok(open == SENT_OPEN && blocked == SENT_BLOCKED, "%s: then all arrive", name);
+	hook_free(&program);
+}
+
+static void test_hooks(void)
+{
+	static const char *const names[] = { "prerouting", "input", "forward", "output",
+					     "postrouting" };
+	char name[64];
+	uint32_t hook;
+
+	for (hook = 0; hook < NF_INET_NUMHOOKS; hook++) {
+		snprintf(name, sizeof(name), "%s, IPv4", names[hook]);
+		test_hook(name, hook, NFPROTO_IPV4, AF_INET, true);
+		snprintf(name, sizeof(name), "%s, IPv6", names[hook]);
+		test_hook(name, hook, NFPROTO_IPV6, AF_INET6, true);
+	}
+	test_hook("both families, IPv4", NF_INET_FORWARD, NFPROTO_INET, AF_INET, true);
+	test_hook("both families, IPv6", NF_INET_FORWARD, NFPROTO_INET, AF_INET6, true);
+	test_hook("a hook for IPv4, IPv6", NF_INET_FORWARD, NFPROTO_IPV4, AF_INET6, false);
+}
+
+/* ---- fragments and rewriting ---- */
+
+enum { TAIL, COUNT, NEW_TTL, OLD_TTL };
+
+/* Receives one datagram: its TTL, or -1; what is in it is compared with what was sent. */
+static int receive_ttl(int socket, size_t size, bool *intact)
+{
+	static char payload[60000];
+	char control[64];
+	struct iovec iov = { payload, sizeof(payload) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg;
+	ssize_t got = recvmsg(socket, &message, 0);
+	size_t i;
+
+	*intact = got == (ssize_t)size;
+	for (i = 0; i < size && *intact; i++)
+		*intact = payload[i] == (char)('a' + i % 26);
+	if (got < 0)
+		return -1;
+	for (cmsg = CMSG_FIRSTHDR(&message); cmsg; cmsg = CMSG_NXTHDR(&message, cmsg)) {
+		if (cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_TTL)
+			return *(int *)CMSG_DATA(cmsg);
+	}
+	return -1;
+}
+
+static void test_edit(size_t size)
+{
+	struct hook_program program;
+	int id, sender, receiver, ttl, one = 1;
+	uint64_t tail, expected;
+	bool intact;
+	size_t i;
+
+	hook_load(device, "hook_nf_edit", WRING_PROG_NETFILTER, NULL, &program);
+	if (!tap_ok(program.fd >= 0, "a program that edits loads: %s", device_error.message))
+		return;
+	hook_netns("wnf_r");
+	id = hook_attach_netfilter(device, program.fd, NFPROTO_IPV4, NF_INET_LOCAL_IN, -10);
+	receiver = hook_udp_socket(AF_INET, OPEN_PORT);
+	setsockopt(receiver, IPPROTO_IP, IP_RECVTTL, &one, sizeof(one));
+	hook_netns("wnf_a");
+	sender = hook_udp_socket(AF_INET, 0);
+	hook_netns("");
+	for (i = 0; i < 8; i++)
+		((char *)&expected)[i] = 'a' + (size - 8 + i) % 26;
+
+	hook_udp_send(sender, AF_INET, "10.1.0.2", OPEN_PORT, size, 1);
+	ttl = receive_ttl(receiver, size, &intact);
+	tap_ok(ttl == 64 && intact, "%zu bytes arrive unchanged (TTL %d)", size, ttl);
+	tail = hook_counter(hook_map(&program, "state"), TAIL);
+	tap_ok(tail == expected, "the program has read the last of them");
+	tap_eq(hook_counter(hook_map(&program, "state"), OLD_TTL), 64, "and their TTL");
+	hook_set(hook_map(&program, "state"), NEW_TTL, 33);
+	hook_udp_send(sender, AF_INET, "10.1.0.2", OPEN_PORT, size, 1);
+	ttl = receive_ttl(receiver, size, &intact);
+	tap_ok(ttl == 33 && intact, "it has rewritten the TTL, and nothing else");
+	tap_eq(hook_counter(hook_map(&program, "state"), COUNT), 2, "it ran twice");
+	hook_detach(device, id);
+	close(sender);
+	close(receiver);
+	hook_free(&program);
+}
+
+/* ---- namespaces, refusals, runs ---- */
+
+static void test_namespaces(void)
+{
+	struct hook_program program;
+	struct wring_link_info info = {};
+	int id;
+
+	hook_load(device, "nf_filter", WRING_PROG_NETFILTER, NULL, &program);
+	hook_sh("ip netns add wnf_gone");
+	hook_netns("wnf_gone");
+	id = hook_attach_netfilter(device, program.fd, NFPROTO_INET, NF_INET_LOCAL_IN, 7);
+	hook_netns("");
+	info.id = id;
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_INFO, &info), 0, "the link is described");
+	tap_ok(info.type == WRING_PROG_NETFILTER && info.pf == NFPROTO_INET &&
+		       info.hooknum == NF_INET_LOCAL_IN && info.priority == 7 && info.netns_ino,
+	       "as it was asked for");
+	hook_sh("ip netns del wnf_gone");
+	tap_ok(hook_wait_links(device, 0), "it goes with its namespace");
+	tap_eq(hook_detach(device, id), -ENOENT, "and cannot be detached any more");
+	hook_free(&program);
+}
+
+static void test_refusals(void)
+{
+	struct hook_program program;
+	int stub = hook_stub(BPF_PROG_TYPE_XDP, 2);
+
+	hook_load(device, "nf_filter", WRING_PROG_NETFILTER, NULL, &program);
+	tap_eq(hook_attach_netfilter(device, program.fd, NFPROTO_BRIDGE, 0, 0), -EAFNOSUPPORT,
+	       "a bridge's hook");
+	tap_eq(hook_attach_netfilter(device, program.fd, NFPROTO_IPV4, 5, 0), -EINVAL,
+	       "a hook that is none");
+	tap_eq(hook_attach_netfilter(device, program.fd, NFPROTO_IPV4, 0xffffffff, 0), -EINVAL,
+	       "a hook far off");
+	tap_eq(hook_attach_stub(device, program.fd, stub), -EINVAL, "a stub");
+	close(stub);
+	hook_free(&program);
+}
+
+static void test_run(void)
+{
+	uint8_t packet[64], out[64] = {};
+	struct wring_prog_run run = {
+		.data_in = (uintptr_t)packet, .data_in_bytes = sizeof(packet),
+		.data_out = (uintptr_t)out, .data_out_bytes = sizeof(out),
+	};
+	struct hook_program program;
+
+	hook_load(device, "nf_filter", WRING_PROG_NETFILTER, NULL, &program);
+	hook_set(hook_map(&program, "config"), 0, BLOCKED_PORT);
+	hook_packet_udp4(packet, false, BLOCKED_PORT, sizeof(packet));
+	tap_eq(device_ioctl(program.fd, WRING_IOC_PROG_RUN, &run), 0, "a run without a hook");
+	tap_eq(run.verdict, NF_DROP, "drops");
+	tap_ok(!memcmp(packet, out, sizeof(packet)), "and shows the packet");
+	hook_packet_udp6(packet, false, BLOCKED_PORT, sizeof(packet));
+	tap_eq(device_ioctl(program.fd, WRING_IOC_PROG_RUN, &run), 0, "IPv6");
+	tap_eq(run.verdict, NF_DROP, "drops");
+	packet[40 + 3] ^= 1;
+	tap_eq(device_ioctl(program.fd, WRING_IOC_PROG_RUN, &run), 0, "another port");
+	tap_eq(run.verdict, NF_ACCEPT, "passes");
+	run.data_in_bytes = 47;
+	tap_eq(device_ioctl(program.fd, WRING_IOC_PROG_RUN, &run), 0, "a packet cut short");
+	tap_ok(run.verdict == NF_ACCEPT && run.trap == WRING_TRAP_PacketOutOfBounds,
+	       "traps and passes");
+	run.data_in_bytes = 19;
+	tap_eq(device_ioctl(program.fd, WRING_IOC_PROG_RUN, &run), -EINVAL,
+	       "less than an IP header");
+	hook_free(&program);
+}
+
+int main(void)
+{
+	struct wring_features before;
+
+	device = hook_begin(&before);
+	network_up();
+	test_hooks();
+	test_edit(100);
+	test_edit(8000);
+	network_down();
+	test_namespaces();
+	test_refusals();
+	test_run();
+	tap_eq(hook_link_count(device), 0, "no links are left");
+	tap_ok(device_settle(device, &before), "everything is given back");
+	close(device);
+	return tap_finish();
+}
