@@ -111,13 +111,13 @@ $(BUILD)/$(1)/core-tests: $(patsubst %.cc,$(BUILD)/$(1)/obj/%.o,$(test-src)) $(B
 
 $(BUILD)/$(1)/wring: $(patsubst %.cc,$(BUILD)/$(1)/obj/%.o,$(loader-src)) $(BUILD)/$(1)/libwring_core.a
 	@echo "  LINK    $$@"
-	@$$(cxx-$(1)) $$(opt-$(1)) -o $$@ $$^ -lbpf -lelf -lz -lpthread
+	@$$(cxx-$(1)) $$(opt-$(1)) -o $$@ $$^ -lbpf -luring -lelf -lz -lpthread
 
 # Wasm against eBPF, to be run in the VM: takes from the loader what it needs of it.
 $(BUILD)/$(1)/wring-compare: $(patsubst %.cc,$(BUILD)/$(1)/obj/%.o,$(bench-src) \
 		$(filter-out loader/main.cc,$(loader-src))) $(BUILD)/$(1)/libwring_core.a
 	@echo "  LINK    $$@"
-	@$$(cxx-$(1)) $$(opt-$(1)) -o $$@ $$^ -lbpf -lelf -lz -lpthread
+	@$$(cxx-$(1)) $$(opt-$(1)) -o $$@ $$^ -lbpf -luring -lelf -lz -lpthread
 
 -include $(patsubst %.cc,$(BUILD)/$(1)/obj/%.d,$(host-src))
 endef

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+// wring feature: what the loaded module and this machine offer.
+#include "core/link/code.h"
+#include "loader/commands.h"
+#include "loader/device.h"
+#include "loader/types.h"
+
+namespace wring::loader {
+
+namespace {
+
+struct BitName {
+  std::uint32_t bit;
+  const char* name;
+};
+constexpr BitName kCpu[] = {{kCpuBmi1, "bmi1"},     {kCpuBmi2, "bmi2"},   {kCpuLzcnt, "lzcnt"},
+                            {kCpuPopcnt, "popcnt"}, {kCpuMovbe, "movbe"}, {kCpuSse41, "sse4_1"},
+                            {kCpuAvx, "avx"},       {kCpuAvx2, "avx2"}};
+constexpr BitName kMitigations[] = {{WRING_MITIGATION_RETPOLINE, "retpoline"},
+                                    {WRING_MITIGATION_RETURN_THUNK, "return_thunk"},
+                                    {WRING_MITIGATION_SLS, "sls"},
+                                    {WRING_MITIGATION_IBT, "ibt"},
+                                    {WRING_MITIGATION_BLINDING, "constant_blinding"}};
+
+template <std::size_t N>
+Json names_of(std::uint32_t bits, const BitName (&names)[N]) {
+  Json list = Json::array();
+  for (const BitName& entry : names)
+    if (bits & entry.bit) list.push_back(entry.name);
+  return list;
+}
+
+Json types_of(std::uint32_t bits) {
+  Json list = Json::array();
+  for (std::uint32_t type = 0; type < 32; type++)
+    if (bits >> type & 1) list.push_back(type_name(type));
+  return list;
+}
+
+std::string joined(const Json& list) {
+  std::string text;
+  for (const auto& item : list) text += (text.empty() ? "" : " ") + item.get<std::string>();
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace
+
+int feature(Words words, const Output& out) {
+  words.end();
+  Fd device = open_device();
+  wring_features features{};
+  command(device.get(), WRING_IOC_FEATURES, &features, "features");
+  Json json;
+  json["abi"] = features.abi;
+  json["prog_types"] = types_of(features.prog_types);
+  json["link_types"] = types_of(features.link_types);
+  json["cpu"] = names_of(features.cpu, kCpu);
+  json["mitigations"] = names_of(features.mitigations, kMitigations);
+  json["progs"] = features.programs;
+  json["reservations"] = features.reservations;
+  json["reservations_pooled"] = features.reservations_pooled;
+  json["bytes_code"] = features.code_bytes;
+  if (out.json()) {
+    out.print(json);
+    return 0;
+  }
+  say("interface version %u\n", features.abi);
+  say("programs that can be loaded: %s\n", joined(json["prog_types"]).c_str());
+  say("programs that can be attached: %s\n", joined(json["link_types"]).c_str());
+  say("CPU features in use: %s\n", joined(json["cpu"]).c_str());
+  say("mitigations in generated code: %s\n", joined(json["mitigations"]).c_str());
+  say("loaded: %u programs, %llu bytes of code, %u linear memories (%u more pooled)\n",
+      features.programs, static_cast<unsigned long long>(features.code_bytes),
+      features.reservations, features.reservations_pooled);
+  return 0;
+}
+
+}  // namespace wring::loader
