@@ -3,7 +3,6 @@
 // below it, each in an arena that is reset for the next.
 #include "core/compile.h"
 
-#include "core/ir/cfg.h"
 #include "core/ir/verify.h"
 #include "core/link/callgraph.h"
 
@@ -163,8 +162,7 @@ Err compile_to_ir(const CompileRequest& request, u32 func, ir::Function* out,
                               request.max_memory_pages};
   TRY(ir::build(context, func, out, diag));
   if (observer) TRY(observer->after_pass("build", *out, diag));
-  return request.optimize ? opt::optimize(out, observer, diag)
-                          : ir::split_critical_edges(out, diag);
+  return request.optimize ? opt::optimize(out, observer, diag) : opt::prepare(out, observer, diag);
 }
 
 Err compile_module(const CompileRequest& request, Arena* arena, CodeBuilder* code,

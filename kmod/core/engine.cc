@@ -168,10 +168,9 @@ void convert_target(const wring_target& from, Target* to) {
   for (u32 i = 0; i < 16; i++) to->indirect_thunks[i] = from.indirect_thunks[i];
 }
 
-void convert_hook(const wring_hook_entry& from, const wring_target& target, x64::HookEntry* to) {
+void convert_hook(const wring_hook_entry& from, x64::HookEntry* to) {
   to->func = from.func;
   to->percpu_vmctx = from.percpu_vmctx;
-  to->gs_this_cpu_off = target.gs_this_cpu_off;
   to->default_verdict = from.default_verdict;
   to->verdict_min = from.verdict_min;
   to->verdict_max = from.verdict_max;
@@ -179,7 +178,6 @@ void convert_hook(const wring_hook_entry& from, const wring_target& target, x64:
   to->pkt_data_offset = from.pkt_data_offset;
   to->pkt_end_offset = from.pkt_end_offset;
   to->args_in_ctx = from.args_in_ctx != 0;
-  to->arg_count = from.arg_count;
   to->slow_path = from.slow_path;
 }
 
@@ -193,7 +191,7 @@ Err convert_options(const wring_module& module, const wring_compile_options& opt
   out->bindings.gs_cpu_number = options.target->gs_cpu_number;
   convert_target(*options.target, &out->target);
   out->has_hook = options.hook != nullptr;
-  if (options.hook) convert_hook(*options.hook, *options.target, &out->hook);
+  if (options.hook) convert_hook(*options.hook, &out->hook);
   out->check = options.check != 0;
   out->optimize = options.unoptimized == 0;
   out->metered = options.metered != 0;

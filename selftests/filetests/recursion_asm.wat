@@ -14,7 +14,7 @@
 ;; |       2  cmp rsp, [r14+0x58]
 ;; |       6  jb L78
 ;; |       8  sub rsp, 0x18
-;; |      12  mov [rsp], rdi                            ; @0
+;; |      12  mov [rsp], rdi                            ; @41
 ;; |      16  sub r13, 0x01
 ;; |      20  js L83
 ;; | L22:

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 // Fuzz target: any bytes through decoding, validation and compilation with the checkers on; what compiles and imports
-// nothing but functions is instantiated, and its exports run for a while.
+// nothing but functions is instantiated, and its exports run for a while. Inputs that do not begin like a module
+// choose one to be generated.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 
+#include "selftests/fuzz/generate.h"
 #include "selftests/fuzz/host_bindings.h"
 
 namespace {
@@ -62,9 +64,7 @@ void run(const wring_module* module, wring_code* code) {
   wring_instance_put(instance);
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+void test_module(const uint8_t* data, size_t size) {
   wring_store* store = new_small_store();
   wring_module* module = nullptr;
   wring_error error;
@@ -88,5 +88,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   wring_store_put(store);
   if (wring_posix_live_allocations() != 0) abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0 || data[0] == 0) {
+    test_module(data, size);
+    return 0;
+  }
+  wring::test::Choices choices(data, size);
+  wring::test::Body bytes = wring::test::generate_module(&choices);
+  test_module(bytes.data(), bytes.size());
   return 0;
 }

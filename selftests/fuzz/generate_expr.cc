@@ -73,7 +73,7 @@ i64 BodyGenerator::interesting() {
     case 0:
     case 1: return c_.pick(kSmall);
     case 2: return -c_.pick(kSmall);
-    case 3: return c_.pick(kEdges) + static_cast<i64>(c_.below(3)) - 1;
+    case 3: return static_cast<i64>(static_cast<u64>(c_.pick(kEdges)) + c_.below(3) - 1);
     case 4: return static_cast<i64>((u64{1} << c_.below(64)) + c_.below(3) - 1);
     case 5: return static_cast<i64>(~u64{0} << c_.below(64));
     default: return static_cast<i64>(c_.bits() >> c_.below(64));

@@ -27,6 +27,9 @@ constexpr u32 kMaxOperandDepth = 1'000'000;  // values on a function's operand s
 constexpr u32 kMaxMemoryPages = 65'536;      // 4 GiB: the whole 32-bit index space
 constexpr u32 kWasmPageBytes = 65'536;
 
+// No hook's packet has more linear bytes (wring_vmctx::pkt_len): the optimizer relies on it.
+constexpr u64 kMaxPacketBytes = u64{1} << 30;
+
 // Compilation: per function and whole-module memory the compiler may take.
 constexpr usize kMaxCompileBytes = usize{1} << 30;
 constexpr u32 kMaxCodeBytes = 512u << 20;

@@ -292,6 +292,10 @@ void Builder::do_return() {
 
 Err Builder::do_br_table(const Instr& in) {
   Value index = pop();
+  if (in.index2 == 0) {
+    branch_to(in.index);
+    return Err::kOk;
+  }
   // Edges to the same label share a landing block, so that the label's phis have one argument for all.
   u32 offset = in.list;
   for (u32 i = 0; i <= in.index2; i++) {

@@ -11,6 +11,10 @@ constexpr u32 kMaxInlineOps = 20;
 constexpr u32 kMaxInlineBytes = 96;
 constexpr u32 kMaxInlineParams = 8;
 constexpr u32 kMaxInlineLocals = 16;
+
+// The most bytes of a memory.fill or memory.copy that become single accesses.
+constexpr u32 kMaxInlineFill = 64;
+constexpr u32 kMaxInlineCopy = 32;
 }  // namespace
 
 // Calls with the arguments on the stack, after `first` unless that is kNone; pushes the results.
@@ -190,8 +194,67 @@ Err Builder::bulk(const Instr& in) {
   }
   // The last three arguments are the instruction's operands.
   for (u32 i = 3; i-- > 0;) args[count + i] = pop();
+  if (in.op == Opcode::kMemoryFill && small_fill(args[0], args[1], args[2])) return Err::kOk;
+  if (in.op == Opcode::kMemoryCopy && small_copy(args[0], args[1], args[2])) return Err::kOk;
   libcall(lib, {args, count + 3}, Type::kVoid);
   return Err::kOk;
+}
+
+namespace {
+
+// One access of a copy or fill in line: the largest power of two up to 8 that is left of `bytes`.
+u32 piece_of(u32 bytes) { return bytes >= 8 ? 8 : bytes >= 4 ? 4 : bytes >= 2 ? 2 : 1; }
+MemKind kind_of(u32 bytes) {
+  return bytes == 8   ? MemKind::k64
+         : bytes == 4 ? MemKind::k32U
+         : bytes == 2 ? MemKind::k16U
+                      : MemKind::k8U;
+}
+
+}  // namespace
+
+Value Builder::access(Op op, u32 bytes, Value address, u32 offset, Value value) {
+  Inst inst = op == Op::kLoad ? make_inst(op, Type::kI64, address)
+                              : make_inst(op, Type::kVoid, address, value);
+  inst.aux = static_cast<u16>(kind_of(bytes));
+  inst.imm = offset;
+  inst.operand_type = op == Op::kLoad ? Type::kVoid : Type::kI64;
+  return emit(inst);
+}
+
+// Fills and copies of a small constant size become stores and loads. Nothing may be written if any byte is out of
+// bounds: so the loads come first, and the store of the last bytes before the other stores.
+bool Builder::small_fill(Value to, Value byte, Value size) {
+  u64 n;
+  if (!is_const(size, &n) || n == 0 || n > kMaxInlineFill) return false;
+  Value wide = emit1(Op::kZExtI32, Type::kI64,
+                     emit2(Op::kAnd, Type::kI32, byte, constant(Type::kI32, 0xff)));
+  wide = emit2(Op::kMul, Type::kI64, wide, constant(Type::kI64, 0x0101'0101'0101'0101));
+  for (u32 left = static_cast<u32>(n); left > 0;) {
+    u32 bytes = piece_of(left);
+    left -= bytes;
+    access(Op::kStore, bytes, to, left, wide);
+  }
+  return true;
+}
+
+bool Builder::small_copy(Value to, Value from, Value size) {
+  u64 n;
+  if (!is_const(size, &n) || n == 0 || n > kMaxInlineCopy) return false;
+  Value pieces[kMaxInlineCopy / 8 + 3];  // eights, then at most a four, a two and a one
+  u32 count = 0;
+  for (u32 left = static_cast<u32>(n); left > 0;) {
+    u32 bytes = piece_of(left);
+    left -= bytes;
+    pieces[count++] = access(Op::kLoad, bytes, from, left, kNone);
+  }
+  count = 0;
+  for (u32 left = static_cast<u32>(n); left > 0;) {
+    u32 bytes = piece_of(left);
+    left -= bytes;
+    access(Op::kStore, bytes, to, left, pieces[count++]);
+  }
+  return true;
 }
 
 // Whether the function is a small leaf without loops, of instructions and types that can be compiled.

@@ -105,6 +105,9 @@ class Builder {
   Value table_view(u32 table);
   Value table_size(u32 table);
   Err bulk(const Instr& in);
+  bool small_fill(Value to, Value byte, Value size);
+  bool small_copy(Value to, Value from, Value size);
+  Value access(Op op, u32 bytes, Value address, u32 offset, Value value);
 
   // build_intrinsic.cc
   Err intrinsic(u32 func, const FunctionBinding& binding);

@@ -4,8 +4,6 @@
 
 namespace wring::opt {
 
-namespace {
-
 Op inverse(Op op) {
   switch (op) {
     case Op::kEq: return Op::kNe;
@@ -34,8 +32,6 @@ Op swapped(Op op) {
     default: return op;
   }
 }
-
-}  // namespace
 
 Value Gvn::simplify_compare(Inst* inst) {
   Type type = inst->operand_type;

@@ -293,6 +293,16 @@ bool Facts::known(Value a, Value b, i64 c) const {
   return r->a != r->b && r->exists && r->c >= c;
 }
 
+bool Facts::at_most(Value a, i64 plus, Value b) const {
+  ValueInfo x = info(a), y = info(b);
+  constexpr u64 kFar = u64{1} << 62;
+  if (x.hi < kFar && y.lo < kFar && static_cast<i64>(x.hi) + plus <= static_cast<i64>(y.lo))
+    return true;
+  Linear p = decompose(a), q = decompose(b);
+  if (p.root == q.root) return p.offset + plus <= q.offset;
+  return known(p.root, q.root, p.offset + plus - q.offset);
+}
+
 bool Facts::assume_less(Value a, Value b, bool or_equal) {
   ValueInfo x = info(a), y = info(b);
   u64 strict = or_equal ? 0 : 1;

@@ -44,6 +44,11 @@ class Facts {
   [[nodiscard]] bool assume(Value condition, bool holds);
   [[nodiscard]] bool assume_equal(Value v, u64 number) { return narrow(v, number, number); }
   [[nodiscard]] bool assume_at_most(Value v, u64 most) { return narrow(v, 0, most); }
+  // a + plus <= b, in integers: whether that is known, and that it holds from here on.
+  bool at_most(Value a, i64 plus, Value b) const;
+  [[nodiscard]] bool assume_at_most(Value a, i64 plus, Value b) {
+    return relate(decompose(a), decompose(b), plus);
+  }
   // Whether a comparison's outcome is known.
   Truth evaluate(Op op, Type operand_type, Value a, Value b) const;
   Truth truth_of(Value condition) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // The walk of global value numbering; see gvn.h.
 #include "core/opt/gvn.h"
+#include "core/runtime/vmctx.h"
 
 namespace wring::opt {
 
@@ -106,6 +107,7 @@ Err Gvn::visit(BlockId block) {
   u32 i = 0;
   for (; i < insts.size() && f_->insts[insts[i]].op == Op::kPhi; i++)
     visit_phi(insts[i], is_header);
+  if (is_header && !failed_) bound_counters(block);
   enter(block);
   for (; i < insts.size() && !ended_ && !failed_; i++) {
     origin_ = f_->insts[insts[i]].origin;
@@ -139,6 +141,9 @@ void Gvn::define(Value v) {
   failed_ |= v >= bytes_.size() && !bytes_.resize(usize{v} + 1);
   if (failed_) return;
   classes_[v] = address_class(inst);
+  if (inst.op == Op::kLoadRaw && is_op(inst.arg[0], Op::kVmCtx) && inst.type == Type::kI32 &&
+      inst.imm == __builtin_offsetof(wring_vmctx, pkt_len))
+    facts_.restrict(v, {0, kMaxPacketBytes, fill_below(kMaxPacketBytes)});
   bytes_[v].source = kNone;
   if (inst.type == Type::kI32 || inst.type == Type::kI64) {
     bytes_[v] = bytes_of_inst(inst, facts_.info(v));

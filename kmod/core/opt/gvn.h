@@ -14,6 +14,9 @@
 
 namespace wring::opt {
 
+Op inverse(Op compare);  // of the opposite outcome
+Op swapped(Op compare);  // for exchanged operands
+
 // For each byte of a value where it comes from: a byte of one other value, zero, or unknown.
 struct ByteMap {
   static constexpr u8 kZero = 0xfe, kUnknown = 0xff;
@@ -59,6 +62,29 @@ class Gvn {
   void define(Value v);
   Err finish();
   bool prune_edges();
+
+  // counters.cc: what loop phis are bounded by
+  static constexpr i64 kNoDistance = i64{1} << 62;
+  struct Step {
+    Value base;  // the phi, or the phi plus 0 .. extra
+    u64 add;
+    u64 extra;
+  };
+  struct Guard {
+    Step tested;  // base + tested.add < bound, <= bound or != bound
+    Value bound;  // kNone: zero
+    bool is_not_equal, or_equal, is_signed;
+  };
+  void bound_counters(BlockId header);
+  bool bound_counter(BlockId header, Value phi, u64* trips);
+  u64 countdown(BlockId header, Value phi) const;
+  bool follow_step(Value v, Value phi, Step* out) const;
+  bool read_guard(Value condition, bool holds, BlockId header, Value phi, const Step& next,
+                  Guard* out) const;
+  bool apply_guard(const Guard& guard, Value phi, Value entry, const Step& next, u64* limit,
+                   i64* distance) const;
+  // What stands for a value of a block that may not have been visited.
+  Value current(Value v) const { return v < replacement_.size() ? replacement_[v] : v; }
 
   // number.cc: value tables
   struct PureEntry {

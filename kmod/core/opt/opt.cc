@@ -37,4 +37,12 @@ Err optimize(ir::Function* f, PassObserver* observer, Diag* diag) {
   return done("split");
 }
 
+Err prepare(ir::Function* f, PassObserver* observer, Diag* diag) {
+  Arena scratch(f->arena->budget());
+  TRY(simplify_phis(f, &scratch, diag));
+  TRY(eliminate_dead_code(f, &scratch, diag));
+  TRY(ir::split_critical_edges(f, diag));
+  return observer ? observer->after_pass("prepare", *f, diag) : Err::kOk;
+}
+
 }  // namespace wring::opt

@@ -17,4 +17,7 @@ struct PassObserver {
 // Runs all passes; on return the IR is analyzed (cfg.h) and critical edges are split. observer may be null.
 Err optimize(ir::Function* f, PassObserver* observer, Diag* diag);
 
+// Only what lowering relies on: no phi that merges one value with itself, no dead code, critical edges split.
+Err prepare(ir::Function* f, PassObserver* observer, Diag* diag);
+
 }  // namespace wring::opt

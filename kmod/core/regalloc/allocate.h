@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-// Register allocation: linear scan over SSA live intervals with live-range splitting.
+// Register allocation: one linear scan over the SSA form that splits live ranges where registers run out.
+//
+// The scan (scan.h) walks the blocks in order and knows at each point which value is in which register and how
+// far away its next use is (liveness.h). It spills what is needed last, enters loops with what they use, and
+// leaves holes in the picture (slots, moves on edges) to be filled in afterwards (slots.h, moves.h).
 #pragma once
 
 #include "core/base/result.h"
@@ -34,7 +38,8 @@ struct AllocationResult {
 };
 
 // Allocates registers. Memory for the result comes from f.arena. Near-linear in instructions + live-range
-// pieces; never recursive. Errors: Err::kNoMemory, Err::kLimit.
+// pieces; never recursive. Errors: Err::kNoMemory; Err::kInterrupted; Err::kInvalid for an instruction whose
+// operands cannot be satisfied by any allocation (the lowering's bug).
 Err allocate(const LirFunction& f, const RegEnv& env, AllocationResult* out, Diag* diag);
 
 // Checks an allocation against the LIR independently of how it was made (symbolic execution over the

@@ -27,11 +27,13 @@ Err Scan::init() {
   candidate_of_ = arena_->make_array<u32>(vregs);
   edge_reg_ = arena_->make_array<PReg>(vregs);
   states_ = arena_->make_array<BlockState>(blocks);
+  entered_with_ = arena_->make_array<u32>(vregs);
   loop_regs_ = arena_->make_array<RegMask>(blocks);
-  if (!loop_regs_.data() || (!f_.operands.empty() && !out_->operands.data()) ||
-      !out_->def_reg.data() || !out_->in_memory.data() || !out_->drop_weight.data() ||
-      !out_->def_weight.data() || !reg_of_.data() || !next_.data() || !stored_.data() ||
-      !item_of_.data() || !candidate_of_.data() || !edge_reg_.data() || !states_.data())
+  if (!entered_with_.data() || !loop_regs_.data() ||
+      (!f_.operands.empty() && !out_->operands.data()) || !out_->def_reg.data() ||
+      !out_->in_memory.data() || !out_->drop_weight.data() || !out_->def_weight.data() ||
+      !reg_of_.data() || !next_.data() || !stored_.data() || !item_of_.data() ||
+      !candidate_of_.data() || !edge_reg_.data() || !states_.data())
     return Err::kNoMemory;
   for (u32 v = 0; v < vregs; v++) {
     reg_of_[v] = edge_reg_[v] = out_->def_reg[v] = kNoPReg;
@@ -49,9 +51,14 @@ Err Scan::init() {
 
 Err Scan::run(Diag* diag) {
   TRY(init());
+  constexpr u32 kYieldInterval = 1u << 16;  // instructions
   for (BlockIndex b = 0; b < f_.blocks.size(); b++) {
     TRY(enter(b));
-    for (u32 i = f_.blocks[b].begin; i < f_.blocks[b].end; i++) TRY(instruction(i, diag));
+    for (u32 i = f_.blocks[b].begin; i < f_.blocks[b].end; i++) {
+      TRY(instruction(i, diag));
+      if (i % kYieldInterval == kYieldInterval - 1 && wring_os_yield())
+        return diag->fail(Err::kInterrupted, kNone, kNone, "interrupted");
+    }
     TRY(leave(b));
     if (failed_) return Err::kNoMemory;
   }

@@ -34,7 +34,8 @@ class Scan {
  public:
   Scan(const LirFunction& f, const RegEnv& env, const Liveness& live, Arena* arena, ScanResult* out)
       : f_(f), env_(env), live_(live), arena_(arena), out_(out) {}
-  // Errors: Err::kNoMemory; Err::kInvalid if an instruction's constraints contradict each other.
+  // Errors: Err::kNoMemory; Err::kInterrupted; Err::kInvalid if an instruction's constraints contradict each
+  // other.
   Err run(Diag* diag);
   Hints& hints() { return hints_; }
 
@@ -129,7 +130,7 @@ class Scan {
   void update_state();
   Allocation& allocation(u32 operand) { return out_->operands[f_.insts[inst_].operands + operand]; }
 
-  // scan_block.cc
+  // scan_block.cc and scan_entry.cc
   Err enter(BlockIndex b);
   Err leave(BlockIndex b);
   BlockIndex only_pred(BlockIndex b) const;
@@ -143,6 +144,7 @@ class Scan {
   bool counts(BlockIndex pred, BlockIndex b) const;
   void collect_candidates(BlockIndex b);
   void select(BlockIndex b, RegClass cls);
+  void select_for_loop(BlockIndex b, RegClass cls);
   void choose(Vec<u32>* chosen, u32 index, u32 room, u32 key);
   bool worth_reloading(BlockIndex b, const Candidate& value) const;
   Span<u32> by_votes(const Vec<u32>& chosen);
@@ -196,6 +198,8 @@ class Scan {
   Vec<u32> chosen_[2];     // per class: indices into candidates_, nearest use first
   Vec<u32> survivors_[2];  // likewise: those for registers that calls preserve, most uses first
   u32 order_[kPRegCount];
+  Span<u32>
+      entered_with_;  // per vreg: the last loop header that begins with it in a register, plus one
   Span<u32> candidate_of_;  // per vreg, or kNone
   Span<PReg> edge_reg_;     // per vreg, kNoPReg except while an edge is looked at
 };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 // The x86-64 assembler: appends instructions to a CodeBuilder, one function or stub at a time.
 //
-// Instructions are in Intel SDM terms, destination first. A function is open from the constructor to finish(),
-// which picks the short form of every jump that can have it, closes the gaps, and turns label numbers into code
-// offsets. Until then every offset kept for this function is a label, also those in the entries that trap_site(),
-// fault_site() and call_site() add to the CodeBuilder.
+// Instructions are in Intel SDM terms, destination first. A function is open from the constructor
+// to finish(), which picks the short form of every jump that can have it, closes the gaps, and
+// turns label numbers into code offsets. Until then every offset kept for this function is a label,
+// also those in the entries that trap_site(), fault_site() and call_site() add to the CodeBuilder.
 //
 // Running out of memory is remembered: instructions become no-ops and finish() reports it.
 #pragma once
@@ -52,7 +52,8 @@ enum class Extend : u8 {
   k64
 };  // in ir::MemKind's order; k64: none
 
-// [base + (index << scale) + disp], each part optional, relative to gs if asked. The index is never rsp.
+// [base + (index << scale) + disp], each part optional, relative to gs if asked. The index is never
+// rsp.
 struct Mem {
   Reg base = kNoReg;
   Reg index = kNoReg;

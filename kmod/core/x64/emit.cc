@@ -34,7 +34,8 @@ Emitter::Emitter(const ir::Function& f, const LoweredFunction& lowered,
       stubs_(arena_),
       runs_(arena_),
       tables_(arena_),
-      random_((target.random ^ (u64{f.index} + 1) * kSeedMultiplier) | 1) {}
+      random_((target.random ^ (u64{f.index} + 1) * kSeedMultiplier) | 1),
+      flags_(target.random == 0) {}
 
 // ---- the frame
 
@@ -76,8 +77,8 @@ void Emitter::epilogue() {
   emit_return(&as_, target_);
 }
 
-// For calls through tables and slots, whose caller may have got here by a mispredicted signature check with
-// anything in the upper half of an i32. Falls through to the direct entry.
+// For calls through tables and slots, whose caller may have got here by a mispredicted signature
+// check with anything in the upper half of an i32. Falls through to the direct entry.
 void Emitter::landing_pad() {
   if (target_.ibt) as_.endbr64();
   Span<const ValType> params = f_.module->func_type(f_.index).params;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 // Emission: LIR with allocated registers -> machine code.
 //
-// The frame, from rsp in the body upward: stack arguments and results of calls, spill slots, padding, saved
-// registers, return address. rsp does not move in the body.
+// The frame, from rsp in the body upward: stack arguments and results of calls, spill slots,
+// padding, saved registers, return address. rsp does not move in the body.
 #pragma once
 
 #include "core/regalloc/allocate.h"

@@ -95,8 +95,8 @@ Cc Emitter::compare(const Payload& p) {
   return cc;
 }
 
-// Clearing the register first is cheaper than extending the byte afterwards, if the comparison does not read it (or
-// its flags are there already).
+// Clearing the register first is cheaper than extending the byte afterwards, if the comparison does
+// not read it (or its flags are there already).
 void Emitter::set_cc(const Payload& p) {
   Reg dst = reg(0);
   u32 count = 0;
@@ -166,8 +166,8 @@ void Emitter::branch(const Payload& p) {
   jump_to(no);
 }
 
-// Binary search over runs of equal targets. Where a run holds one value, the comparison with it parts the rest
-// three ways.
+// Binary search over runs of equal targets. Where a run holds one value, the comparison with it
+// parts the rest three ways.
 void Emitter::switch_tree() {
   struct Part {
     u32 low, high;
@@ -226,8 +226,8 @@ void Emitter::switch_tree() {
   }
 }
 
-// The table has an entry for the default, which the index is brought down to without a branch, so that no
-// mispredicted one reads beyond it.
+// The table has an entry for the default, which the index is brought down to without a branch, so
+// that no mispredicted one reads beyond it.
 void Emitter::switch_target() {
   Reg target = reg(0), index = reg(1);
   u32 count = lir_.blocks[block_].succs.size();

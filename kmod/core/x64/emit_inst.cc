@@ -12,7 +12,8 @@ constexpr u8 kByteBits = 8;
 
 }  // namespace
 
-// Register loads are done with nothing live in the flags: an instruction that sets them also reads them.
+// Register loads are done with nothing live in the flags: an instruction that sets them also reads
+// them.
 void Emitter::load_constant(Reg dst, u64 value) {
   if (value == 0) return as_.zero(dst);
   if (target_.random == 0 || fits_i8(static_cast<i64>(value))) return as_.mov_imm(dst, value);

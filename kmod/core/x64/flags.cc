@@ -8,8 +8,9 @@ namespace {
 
 enum class Effect : u8 { kKeeps, kResult, kLogical, kCompares, kDestroys };
 
-Effect effect_of(Lir op, const Payload& p) {
+Effect effect_of(Lir op, const Payload& p, bool constants_keep) {
   switch (op) {
+    case Lir::kImm: return constants_keep && p.imm != 0 ? Effect::kKeeps : Effect::kDestroys;
     case Lir::kCopy:
     case Lir::kVmCtx:
     case Lir::kLoadParam:
@@ -48,12 +49,13 @@ u32 register_operands(const Condition& c) { return !c.a_in_memory + (c.b == Src:
 
 void FlagTracker::after(const ra::LirInst& inst, const Payload& p, const ra::Operand* operands,
                         const ra::Allocation* locations) {
-  switch (effect_of(static_cast<Lir>(inst.op), p)) {
+  Effect effect = effect_of(static_cast<Lir>(inst.op), p, constants_keep_);
+  switch (effect) {
     case Effect::kKeeps: break;
     case Effect::kDestroys: return forget();
     case Effect::kResult:
     case Effect::kLogical:
-      kind_ = effect_of(static_cast<Lir>(inst.op), p) == Effect::kResult ? kResult : kLogical;
+      kind_ = effect == Effect::kResult ? kResult : kLogical;
       condition_ = {};
       condition_.size = p.size;
       a_ = locations[0];

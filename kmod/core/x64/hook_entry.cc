@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0
-// Hook entries: what runs between the kernel's call and the program, as short as it can be (x64.h lists the steps).
+// SPDX-License-Identifier: GPL-2.0 Hook entries: what runs between the kernel's call and the
+// program, as short as it can be (x64.h lists the steps).
 #include "core/x64/stub_util.h"
 #include "core/x64/x64.h"
 
@@ -93,7 +93,7 @@ class HookEmitter {
       as_.alu(Alu::kSub, Size::k64, kRcx, kRax);
       as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(pkt_len)), kRcx);
     }
-    // hook_arg_count is the host's: a tracepoint may have fewer than entry_.arg_count.
+    // hook_arg_count is the host's: it depends on the tracepoint.
     if (uses(kUsesHost | kUsesArgs) && entry_.args_in_ctx)
       as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(hook_args)), kRdi);
   }

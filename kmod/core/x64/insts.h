@@ -16,7 +16,8 @@ enum class Lir : u16 {
 
 enum class Src : u8 { kOperand, kImm, kMem };
 
-// Base registers of an address: none, the next operand, or a pinned register. kMemory addresses may fault.
+// Base registers of an address: none, the next operand, or a pinned register. kMemory addresses may
+// fault.
 enum class Base : u8 { kNone, kOperand, kMemory, kVmCtx };
 
 struct Address {
@@ -29,7 +30,8 @@ struct Address {
   u32 origin = 0;  // Wasm offset to report when it faults
 };
 
-// A comparison: flags of `a op b`, where a is a register or memory, b a register or slot, memory or immediate.
+// A comparison: flags of `a op b`, where a is a register or memory, b a register or slot, memory or
+// immediate.
 struct Condition {
   Cc cc = kCcNe;
   bool test = false;  // test instead of cmp

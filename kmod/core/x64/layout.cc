@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: GPL-2.0
-// Block layout. The order is kept as a linked list, in which each loop's blocks are followed by a marker that
-// stays where the loop ends, so that rotating a loop takes constant time.
+// SPDX-License-Identifier: GPL-2.0 Block layout. The order is kept as a linked list, in which each
+// loop's blocks are followed by a marker that stays where the loop ends, so that rotating a loop
+// takes constant time.
 #include "core/x64/layout.h"
 
 #include "core/x64/insts.h"
@@ -9,7 +9,8 @@ namespace wring::x64 {
 
 namespace {
 
-// How many ends of inner loops may lie between a loop's last block and its end for it to be rotated.
+// How many ends of inner loops may lie between a loop's last block and its end for it to be
+// rotated.
 constexpr u32 kMaxMarkersSkipped = 4;
 
 class Planner {
@@ -42,7 +43,8 @@ class Planner {
     return edit == allocation_.edits.size() || allocation_.edits[edit].inst != block.begin;
   }
 
-  // Backward, so that forward jumps see the end of the chain; back edges are followed one step only.
+  // Backward, so that forward jumps see the end of the chain; back edges are followed one step
+  // only.
   void resolve_targets() {
     for (u32 b = blocks_; b-- > 0;) {
       u32 to = b;
@@ -82,8 +84,8 @@ class Planner {
 
   bool in_loop(u32 b, u32 header) const { return b >= header && b < f_.blocks[header].loop_end; }
 
-  // while-loops: the header decides whether to go on with the block after it, and the last block jumps back to the
-  // header. With the header moved to the end, one jump per iteration does both.
+  // while-loops: the header decides whether to go on with the block after it, and the last block
+  // jumps back to the header. With the header moved to the end, one jump per iteration does both.
   void rotate(u32 header) {
     if (terminator(header) != Lir::kBranch) return;
     Span<ra::BlockIndex> succs = f_.blocks[header].succs;

@@ -12,8 +12,8 @@ struct Layout {
       target;  // by block: itself, or where jumps to it lead because it holds nothing but a jump
 };
 
-// Blocks that only jump are skipped over; loops that test at the top are rotated to test at the bottom; cold blocks
-// come last. Linear. False when memory runs out.
+// Blocks that only jump are skipped over; loops that test at the top are rotated to test at the
+// bottom; cold blocks come last. Linear. False when memory runs out.
 bool plan_layout(const ra::LirFunction& f, const ra::AllocationResult& allocation, Layout* out);
 
 // The first edit that is not before instruction `inst`.

@@ -182,7 +182,7 @@ void Lowering::add_insn(Lir op, const Operands& operands, const Payload& payload
   inst.operand_count = operands.count();
   inst.operands = lir_.operands.size();
   inst.data = out_->payloads.size();
-  inst.origin = root_ == kNone ? 0 : at(root_).origin;
+  inst.origin = root_ == kNone ? f_.module->functions[f_.index].body.begin : at(root_).origin;
   if (op == Lir::kCall || op == Lir::kCallPtr || op == Lir::kCallHost) {
     inst.is_call = true;
     inst.clobbers = kCallClobbers;
@@ -223,17 +223,18 @@ void Lowering::finish() {
 // ---- registers and constants
 
 Value Lowering::strip_zext(Value v) const {
-  while (at(v).op == Op::kZExtI32) v = arg(v, 0);
-  return v;
+  return at(v).op == Op::kZExtI32 ? arg(v, 0) : v;  // whose operand is an I32
 }
 
-// Looks through what does not change the bits that matter. A Wrap that has a register anyway is used.
+// Looks through what does not change the bits that matter. A Wrap that has a register anyway is
+// used.
 Value Lowering::resolve(Value v, Size size) const {
-  for (;;) {
+  for (u32 i = 0; i < kMaxChain; i++) {
     Op op = at(v).op;
     if (op != Op::kZExtI32 && (op != Op::kWrap || size == Size::k64 || is_needed(v))) return v;
     v = arg(v, 0);
   }
+  return strip_zext(v);
 }
 
 ra::VReg Lowering::reg(Value v) {
@@ -292,9 +293,8 @@ bool Lowering::is_last_use(Value v) const {
   const ir::Block& block = f_.blocks[block_];
   if (at(v).op == Op::kConst || at(v).op == Op::kVmCtx)
     return outermost_[block_] == kNone || block.is_cold;
-  // A value from outside the innermost loop is needed again in the next iteration.
-  bool from_outside = block.loop_header != kNone && at(v).block < block.loop_header;
-  return !is_needed(v) && !from_outside;
+  // A value from outside the loop is needed again in the next iteration.
+  return !is_needed(v) && is_in_this_loop(v);
 }
 
 bool Lowering::may_inline(i64 imm) const { return target_.random == 0 || fits_i8(imm); }

@@ -1,12 +1,13 @@
-// SPDX-License-Identifier: GPL-2.0
-// Lowering: IR -> LIR in one backward pass over the blocks, choosing for each instruction that is still needed
-// the largest tile of instructions that one machine instruction (or fixed sequence) can do.
+// SPDX-License-Identifier: GPL-2.0 Lowering: IR -> LIR in one backward pass over the blocks,
+// choosing for each instruction that is still needed the largest tile of instructions that one
+// machine instruction (or fixed sequence) can do.
 //
-// Going backward, all uses of a value are seen before its definition: a value has a virtual register exactly if
-// something needs it in one, and an instruction that only ever became part of tiles is never emitted.
+// Going backward, all uses of a value are seen before its definition: a value has a virtual
+// register exactly if something needs it in one, and an instruction that only ever became part of
+// tiles is never emitted.
 //
-// A tile's pure parts may come from anywhere. A load may only join a tile if nothing else uses it and no
-// write, call or check lies between the two (BlockEpochs).
+// A tile's pure parts may come from anywhere. A load may only join a tile if nothing else uses it
+// and no write, call or check lies between the two (BlockEpochs).
 #pragma once
 
 #include "core/base/bitset.h"
@@ -28,6 +29,10 @@ struct LoweredFunction {
 // f: optimized, critical edges split. Memory for *out comes from its arena and f's stays untouched.
 Err lower(const ir::Function& f, const Bindings& bindings, const Target& target,
           const FunctionOptions& options, LoweredFunction* out, Diag* diag);
+
+// How far a tile looks along a chain of instructions of one kind, so that long chains are not
+// walked again and again.
+constexpr u32 kMaxChain = 4;
 
 inline bool is_load(ir::Op op) {
   return op == ir::Op::kLoad || op == ir::Op::kLoadRaw || op == ir::Op::kLoadGs;
@@ -136,9 +141,16 @@ class Lowering {
   void set_constant(Value v, VReg vreg);
   VReg result(Value v);  // the register the instruction has to set: a fresh one if nothing reads it
   bool is_needed(Value v) const { return vreg_of_[v] != kNone; }
-  // Whether the phi becomes a block parameter. Of a loop header's, not all uses were seen when a latch asks.
+  // Whether the phi becomes a block parameter. Of a loop header's, not all uses were seen when a
+  // latch asks.
   bool is_param(Value phi) const {
     return is_needed(phi) || (uses_[phi] && f_.blocks[at(phi).block].is_loop_header);
+  }
+  // Whether the value is made within the innermost loop around this block: if not, a tile that
+  // takes its place would repeat its work, or keep two operands alive instead of one result.
+  bool is_in_this_loop(Value v) const {
+    u32 header = f_.blocks[block_].loop_header;
+    return header == kNone || at(v).block >= header;
   }
   // Whether no later instruction reads the value's register, so that it may be overwritten.
   bool is_last_use(Value v) const;
@@ -162,6 +174,10 @@ class Lowering {
   bool match_not(Value v, Value* inverted) const;
   void emit_alu(Alu op, Size size, Value v, Value a, const Source& b);
   void emit_unary(Unary op, Value v, Value a);
+  // v = op a, in a's register.
+  void emit_in_place(Lir op, Value v, Value a, const Payload& p);
+  // v = op s, in any register.
+  void emit_from(Lir op, Value v, const Source& s, Payload p);
   void emit_lea(Value v, Value base, Value index, u8 scale, i32 disp);
   void emit_extend(Extend kind, Value v, Value a);
   // An operand that may be memory, but not an immediate.
@@ -178,9 +194,11 @@ class Lowering {
   void lower_div(Value v);
   void lower_shift(Value v);
   void lower_rotate(Value v);
+  void shift_by_cl(Value v, Value by, const Payload& p);
   void lower_bits(Value v);
 
   // ---- lower_compare.cc
+  bool may_repeat(Value v) const;
   ConditionMatch match_condition(Value v, bool exclusive);
   void match_compare(ConditionMatch* m, Value a, Value b, bool exclusive);
   void match_compare_imm(ConditionMatch* m, Value a, i32 imm, bool exclusive);
@@ -215,6 +233,7 @@ class Lowering {
   void lower_call(Value v);
   void lower_return(Value v);
   void store_arg(Value v, u32 index);
+  void load_stack_results(Value first, u32 stack_args);
   void fixed_values(Span<const Value> values, VReg* out);
   void link_results();
 

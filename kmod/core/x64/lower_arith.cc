@@ -93,8 +93,19 @@ void Lowering::emit_unary(Unary op, Value v, Value a) {
   Payload p;
   p.unary = op;
   p.size = size_of(v);
-  VReg operand = reg(resolve(a, p.size));
-  add_insn(Lir::kUnary, Operands().def_like(result(v), 1).use(operand), p);
+  emit_in_place(Lir::kUnary, v, resolve(a, p.size), p);
+}
+
+void Lowering::emit_in_place(Lir op, Value v, Value a, const Payload& p) {
+  VReg operand = reg(a);
+  add_insn(op, Operands().def_like(result(v), 1).use(operand), p);
+}
+
+void Lowering::emit_from(Lir op, Value v, const Source& s, Payload p) {
+  Operands ops;
+  ops.def(result(v));
+  add_source(&ops, &p, s);
+  add_insn(op, ops, p);
 }
 
 void Lowering::emit_extend(Extend kind, Value v, Value a) {
@@ -109,10 +120,7 @@ void Lowering::emit_extend(Extend kind, Value v, Value a) {
     s.kind = Src::kMem;
   else
     s.value = resolve(a, Size::k32);
-  Operands ops;
-  ops.def(result(v));
-  add_source(&ops, &p, s);
-  add_insn(Lir::kExtend, ops, p);
+  emit_from(Lir::kExtend, v, s, p);
 }
 
 // v = base + (index << scale) + disp; base or index may be kNone.
@@ -239,7 +247,7 @@ void Lowering::lower_add_imm(Value v, Value a, i32 imm) {
   Value index;
   u8 scale;
   i64 ignored;
-  bool alone = uses_[a] == 1 && !is_needed(a) && inner.type == at(v).type;
+  bool alone = uses_[a] == 1 && !is_needed(a) && inner.type == at(v).type && is_in_this_loop(a);
   if (alone && inner.op == Op::kAdd && !is_const(inner.arg[1], &ignored)) {
     Value x = inner.arg[0], y = inner.arg[1];
     if (match_scaled(y, &index, &scale)) return emit_lea(v, x, index, scale, imm);

@@ -119,14 +119,19 @@ void Lowering::lower_call(Value v) {
     if (type.results.size() > kResultRegCount)
       stack_results = type.results.size() - kResultRegCount;
   }
-  for (Value r = first_result; r != kNone; r = next_result_[r]) {
-    if (at(r).aux < kResultRegCount || !is_needed(r)) continue;
-    Payload load;
-    load.imm = 8 * (i64{on_stack} + at(r).aux - kResultRegCount);
-    add_insn(Lir::kLoadResult, Operands().def(result(r)), load);
-  }
+  load_stack_results(first_result, on_stack);
   out_->outgoing_bytes = max(out_->outgoing_bytes, 8 * (on_stack + stack_results));
   out_->has_calls = true;
+}
+
+// `first`: of the call's chain of Results. Stack results lie above the stack arguments.
+void Lowering::load_stack_results(Value first, u32 stack_args) {
+  for (Value r = first; r != kNone; r = next_result_[r]) {
+    if (at(r).aux < kResultRegCount || !is_needed(r)) continue;
+    Payload p;
+    p.imm = 8 * (i64{stack_args} + at(r).aux - kResultRegCount);
+    add_insn(Lir::kLoadResult, Operands().def(result(r)), p);
+  }
 }
 
 // Registers for values that are needed in fixed places, no two alike.

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0
-// Lowering of comparisons and of everything that depends on one: branches, selects, checks, switches.
+// SPDX-License-Identifier: GPL-2.0 Lowering of comparisons and of everything that depends on one:
+// branches, selects, checks, switches.
 #include "core/x64/lower.h"
 
 namespace wring::x64 {
@@ -56,25 +56,30 @@ Cc as_unsigned(Cc cc) {
 
 }  // namespace
 
-// What to compare so that the condition is "v is not zero". `exclusive`: v has no other use, so that loads may join.
+// Whether a comparison may be made where its result is used.
+bool Lowering::may_repeat(Value v) const {
+  return at(v).block == block_ || (uses_[v] == 1 && is_in_this_loop(v));
+}
+
+// What to compare so that the condition is "v is not zero". `exclusive`: v has no other use, so
+// that loads may join.
 Lowering::ConditionMatch Lowering::match_condition(Value v, bool exclusive) {
   ConditionMatch m;
   bool inverted = false;
   i64 c;
   // eqz of a comparison
-  for (;;) {
+  for (u32 i = 0; i < kMaxChain; i++) {
     const ir::Inst& inst = at(v);
     bool tests_zero =
         (inst.op == Op::kEq || inst.op == Op::kNe) && is_const(inst.arg[1], &c) && c == 0;
     if (!tests_zero || !ir::is_compare(at(inst.arg[0]).op) || is_needed(inst.arg[0])) break;
-    if (at(inst.arg[0]).block != block_ && uses_[inst.arg[0]] != 1) break;
+    if (!may_repeat(inst.arg[0])) break;
     inverted ^= inst.op == Op::kEq;
     v = inst.arg[0];
     exclusive = exclusive && uses_[v] == 1;
   }
   const ir::Inst& inst = at(v);
-  bool here = inst.block == block_ || uses_[v] == 1;
-  if (ir::is_compare(inst.op) && (v == root_ || (!is_needed(v) && here))) {
+  if (ir::is_compare(inst.op) && (v == root_ || (!is_needed(v) && may_repeat(v)))) {
     m.cond.size = inst.operand_type == Type::kI64 ? Size::k64 : Size::k32;
     m.cond.cc = cc_of(inst.op);
     match_compare(&m, inst.arg[0], inst.arg[1], exclusive);
@@ -158,7 +163,7 @@ void Lowering::match_zero(ConditionMatch* m, Value a, bool exclusive) {
   m->cond.b = Src::kImm;
   m->cond.imm = 0;
   const ir::Inst& inst = at(a);
-  if (inst.op == Op::kAnd && !is_needed(a) && (inst.block == block_ || uses_[a] == 1))
+  if (inst.op == Op::kAnd && !is_needed(a) && may_repeat(a))
     return match_test(m, inst.arg[0], inst.arg[1], exclusive);
   if (exclusive && match_narrow(m, a)) return;
   if (exclusive && fold_load(a, m->cond.size, &m->mem))
@@ -236,7 +241,7 @@ void Lowering::lower_select(Value v) {
     swap(yes, no);
     m.cond.cc = invert(m.cond.cc);
   }
-  VReg y = reg(yes), n = reg(no);
+  VReg n = reg(no), y = reg(yes);  // in this order: the one that becomes the result chooses first
   Operands ops;
   ops.def_like(result(v), 1).use(n).use_any(y);
   add_condition(&ops, &p, m);

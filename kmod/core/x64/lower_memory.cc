@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0
-// Lowering of memory accesses: address modes, loads that join other instructions, read-modify-write.
+// SPDX-License-Identifier: GPL-2.0 Lowering of memory accesses: address modes, loads that join
+// other instructions, read-modify-write.
 #include "core/x64/lower.h"
 
 namespace wring::x64 {
@@ -9,8 +9,6 @@ using ir::Type;
 using ir::Value;
 
 namespace {
-
-constexpr u32 kMaxPeeled = 4;  // constants added to an address one after the other
 
 MemKind kind_of(const ir::Inst& inst) { return static_cast<MemKind>(inst.aux); }
 
@@ -23,8 +21,8 @@ bool Lowering::can_fold_load(Value v) const {
 }
 
 bool Lowering::fold_load(Value v, Size size, AddressMatch* mem) {
-  while (at(v).op == Op::kZExtI32 || (at(v).op == Op::kWrap && size != Size::k64)) {
-    if (uses_[v] != 1 || is_needed(v)) return false;
+  for (u32 i = 0; at(v).op == Op::kZExtI32 || (at(v).op == Op::kWrap && size != Size::k64); i++) {
+    if (i == kMaxChain || uses_[v] != 1 || is_needed(v)) return false;
     v = arg(v, 0);
   }
   if (!can_fold_load(v) || ir::bytes_of(kind_of(at(v))) != static_cast<u32>(size)) return false;
@@ -68,14 +66,14 @@ void Lowering::set_index_sum(AddressMatch* m, i64 addend) {
   m->index_vreg = sum;
 }
 
-// [r15 + index + offset]. The index is a 32-bit sum that may wrap, so that its parts may only become parts of the
-// address where upper_bound() proves that it does not.
+// [r15 + index + offset]. The index is a 32-bit sum that may wrap, so that its parts may only
+// become parts of the address where upper_bound() proves that it does not.
 Lowering::AddressMatch Lowering::match_linear(const ir::Inst& access) {
   AddressMatch m;
   m.address.base = Base::kMemory;
   Value index = strip_zext(access.arg[0]);
   i64 offset = access.imm, c;
-  for (u32 i = 0; i < kMaxPeeled; i++) {
+  for (u32 i = 0; i < kMaxChain; i++) {
     const ir::Inst& inst = at(index);
     if (inst.op != Op::kAdd || is_needed(index) || !is_const(inst.arg[1], &c)) break;
     if (!may_displace(offset + c) || upper_bound(inst.arg[0]) + static_cast<u64>(c) > 0xffff'ffff)
@@ -111,7 +109,7 @@ Lowering::AddressMatch Lowering::match_raw(const ir::Inst& access) {
   AddressMatch m;
   Value base = access.arg[0];
   i64 disp = access.imm, c;
-  for (u32 i = 0; i < kMaxPeeled; i++) {
+  for (u32 i = 0; i < kMaxChain; i++) {
     const ir::Inst& inst = at(base);
     if (is_needed(base)) break;
     if (inst.op == Op::kAdd && is_const(inst.arg[1], &c) && may_displace(disp + c)) {
@@ -137,7 +135,7 @@ Lowering::AddressMatch Lowering::match_raw(const ir::Inst& access) {
   }
   m.address.base = Base::kOperand;
   m.base = base;
-  if (inst.op != Op::kAdd || is_needed(base)) return m;
+  if (inst.op != Op::kAdd || is_needed(base) || !is_in_this_loop(base)) return m;
   Value index = inst.arg[1];
   m.base = inst.arg[0];
   u8 scale = 0;
@@ -170,7 +168,7 @@ void Lowering::lower_load(Value v) {
 
 // What has the same low `bytes` bytes as v; only through values without other uses if `exclusive`.
 Value Lowering::stored_value(Value v, u32 bytes, bool exclusive) const {
-  for (;;) {
+  for (u32 i = 0; i < kMaxChain; i++) {
     const ir::Inst& inst = at(v);
     if (is_needed(v) || (exclusive && uses_[v] != 1)) return v;
     i64 mask;
@@ -196,6 +194,7 @@ Value Lowering::stored_value(Value v, u32 bytes, bool exclusive) const {
     }
     v = inst.arg[0];
   }
+  return v;
 }
 
 bool Lowering::same_location(Value load, Value store) const {

@@ -19,11 +19,8 @@ void Lowering::lower_mul(Value v) {
   if (imm_of(b, p.size, &imm)) {
     if (imm == 3 || imm == 5 || imm == 9)
       return emit_lea(v, a, a, imm == 3 ? 1 : imm == 5 ? 2 : 3, 0);
-    Source s = source(a, p.size);
-    ops.def(result(v));
-    add_source(&ops, &p, s);
     p.imm = imm;
-    return add_insn(Lir::kImulImm, ops, p);
+    return emit_from(Lir::kImulImm, v, source(a, p.size), p);
   }
   Source right = either_source(&a, b, p.size);
   VReg left = reg(a);
@@ -32,7 +29,8 @@ void Lowering::lower_mul(Value v) {
   add_insn(Lir::kImul, ops, p);
 }
 
-// The other half of a 128-bit unsigned product: the previous or next instruction, if it is needed too.
+// The other half of a 128-bit unsigned product: the previous or next instruction, if it is needed
+// too.
 Value Lowering::wide_partner(Value v) const {
   const ir::Inst& inst = at(v);
   if (inst.type != Type::kI64) return kNone;
@@ -50,8 +48,8 @@ Value Lowering::wide_partner(Value v) const {
   return kNone;
 }
 
-// Both halves in one instruction, at the place of the first of the two; the second, which comes up first, only
-// makes sure that the first one will be lowered.
+// Both halves in one instruction, at the place of the first of the two; the second, which comes up
+// first, only makes sure that the first one will be lowered.
 bool Lowering::lower_mul_wide(Value v) {
   Value partner = wide_partner(v);
   if (partner == kNone) return false;
@@ -135,12 +133,12 @@ void Lowering::lower_shift(Value v) {
       if (p.imm == 1) return emit_lea(v, a, a, 0, 0);
       return emit_lea(v, kNone, a, static_cast<u8>(p.imm), 0);
     }
-    VReg operand = reg(a);
-    return add_insn(Lir::kShiftImm, Operands().def_like(result(v), 1).use(operand), p);
+    return emit_in_place(Lir::kShiftImm, v, a, p);
   }
   Value by = resolve(inst.arg[1], Size::k32);
-  while (at(by).op == Op::kAnd && is_const(arg(by, 1), &count) && (count & mask) == mask &&
-         !is_needed(by))
+  // The machine masks the count, too.
+  if (at(by).op == Op::kAnd && is_const(arg(by, 1), &count) && (count & mask) == mask &&
+      !is_needed(by))
     by = resolve(arg(by, 0), Size::k32);
   if (target_.cpu & kCpuBmi2) {
     Source s = source(inst.arg[0], p.size);
@@ -150,7 +148,12 @@ void Lowering::lower_shift(Value v) {
     add_source(&ops, &p, s);
     return add_insn(Lir::kShiftX, ops, p);
   }
-  VReg operand = reg(resolve(inst.arg[0], p.size)), amount = reg(by);
+  shift_by_cl(v, by, p);
+}
+
+void Lowering::shift_by_cl(Value v, Value by, const Payload& p) {
+  // All of the operand's bits count: a shift by 0 may leave them as they are.
+  VReg operand = reg(arg(v, 0)), amount = reg_at_use(by);
   add_insn(Lir::kShiftCl, Operands().def_like(result(v), 1).use(operand).use_fixed(amount, kRcx),
            p);
 }
@@ -177,9 +180,7 @@ void Lowering::lower_rotate(Value v) {
     VReg operand = reg(resolve(inst.arg[0], p.size));
     return add_insn(Lir::kShiftImm, Operands().def_like(result(v), 1).use(operand), p);
   }
-  VReg operand = reg(resolve(inst.arg[0], p.size)), amount = reg(resolve(inst.arg[1], Size::k32));
-  add_insn(Lir::kShiftCl, Operands().def_like(result(v), 1).use(operand).use_fixed(amount, kRcx),
-           p);
+  shift_by_cl(v, resolve(inst.arg[1], Size::k32), p);
 }
 
 // ---- bit operations
@@ -207,22 +208,14 @@ void Lowering::lower_bits(Value v) {
       from = Size::k16;
       break;
     default: {  // kBswap
-      AddressMatch mem;
-      if ((target_.cpu & kCpuMovbe) && fold_load(a, p.size, &mem)) {
-        Operands ops;
-        ops.def(result(v));
-        add_address(&ops, &p, mem);
-        return add_insn(Lir::kLoadSwapped, ops, p);
-      }
-      VReg operand = reg(resolve(a, p.size));
-      return add_insn(Lir::kBswap, Operands().def_like(result(v), 1).use(operand), p);
+      Source s;
+      if (!(target_.cpu & kCpuMovbe) || !fold_load(a, p.size, &s.mem))
+        return emit_in_place(Lir::kBswap, v, resolve(a, p.size), p);
+      s.kind = Src::kMem;
+      return emit_from(Lir::kLoadSwapped, v, s, p);
     }
   }
-  Source s = source(a, from);
-  Operands ops;
-  ops.def(result(v));
-  add_source(&ops, &p, s);
-  add_insn(op, ops, p);
+  emit_from(op, v, source(a, from), p);
 }
 
 }  // namespace wring::x64

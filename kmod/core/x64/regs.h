@@ -42,7 +42,8 @@ constexpr u32 kHostArgRegCount = 5;
 constexpr ra::PReg kAllocatable[] = {kRax, kRcx, kRdx, kRsi, kRdi, kR8,
                                      kR9,  kR10, kRbx, kRbp, kR12};
 constexpr ra::RegMask kCalleeSaved = ra::bit(kRbx) | ra::bit(kRbp) | ra::bit(kR12);
-// What a call may change: every allocatable register but those, the scratch register and all vector registers.
+// What a call may change: every allocatable register but those, the scratch register and all vector
+// registers.
 constexpr ra::RegMask kCallClobbers = 0xffff0000 | ra::bit(kRax) | ra::bit(kRcx) | ra::bit(kRdx) |
                                       ra::bit(kRsi) | ra::bit(kRdi) | ra::bit(kR8) | ra::bit(kR9) |
                                       ra::bit(kR10) | ra::bit(kR11);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 // The end of a function's assembly: labels, short jumps, sites.
 //
-// Forward jumps were emitted in their long form. choose_short() marks those whose target is near, counting on what
-// the jumps marked so far save: distances only shrink, so a mark never has to be taken back, and a fixed
-// number of passes (each linear in the jumps) finds nearly all. compact() then moves the bytes together once.
-// An offset x becomes x - saved_[n], where n is the number of jumps before x; a label knows its n.
+// Forward jumps were emitted in their long form. choose_short() marks those whose target is near,
+// counting on what the jumps marked so far save: distances only shrink, so a mark never has to be
+// taken back, and a fixed number of passes (each linear in the jumps) finds nearly all. compact()
+// then moves the bytes together once. An offset x becomes x - saved_[n], where n is the number of
+// jumps before x; a label knows its n.
 #include "core/base/limits.h"
 #include "core/x64/asm.h"
 

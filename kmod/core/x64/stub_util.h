@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0
-// What function bodies and stubs have in common: vmctx fields, returns, indirect calls under mitigations.
+// SPDX-License-Identifier: GPL-2.0 What function bodies and stubs have in common: vmctx fields,
+// returns, indirect calls under mitigations.
 #pragma once
 
 #include "core/runtime/vmctx.h"
@@ -7,7 +7,8 @@
 
 namespace wring::x64 {
 
-// From the return address that an entry stub's call of the program leaves to the stub's trap exit (x64.h).
+// From the return address that an entry stub's call of the program leaves to the stub's trap exit
+// (x64.h).
 constexpr u32 kTrapExitDistance = 80;
 
 // Labels and jumps of one stub.

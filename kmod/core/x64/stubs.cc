@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0
-// The code all functions of a module share: trap and fuel stubs, and the host's entries to functions.
+// SPDX-License-Identifier: GPL-2.0 The code all functions of a module share: trap and fuel stubs,
+// and the host's entries to functions.
 #include "core/x64/stub_util.h"
 #include "core/x64/x64.h"
 
@@ -29,8 +29,9 @@ void emit_trap(Assembler* as) {
   as->call_address(libcall_address(Libcall::kRecordTrap));
 }
 
-// Goes to the entry stub's trap exit, at a fixed distance from where its call would have returned to. What lies
-// below rsp may be overwritten by an interrupt at any time, so that rsp stays below the return address.
+// Goes to the entry stub's trap exit, at a fixed distance from where its call would have returned
+// to. What lies below rsp may be overwritten by an interrupt at any time, so that rsp stays below
+// the return address.
 void emit_leave(Assembler* as, const Target& target) {
   as->mov(Size::k64, kRcx, vmctx_field(WRING_VMCTX_OFFSET(entry_sp)));
   as->lea(Size::k64, kRsp, {kRcx, kNoReg, 0, false, -8});
@@ -84,8 +85,8 @@ Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag) {
   return Err::kOk;
 }
 
-// The host's stack: its registers, vmctx, argv. The program's stack, which may be the same: the host's rsp, padding,
-// stack results, stack arguments; entry_sp is there.
+// The host's stack: its registers, vmctx, argv. The program's stack, which may be the same: the
+// host's rsp, padding, stack results, stack arguments; entry_sp is there.
 Err emit_array_entry(const FuncType& type, u32 func, const Target& target, CodeBuilder* code,
                      Diag* diag) {
   Arena scratch(kStubArenaBytes);

@@ -4,10 +4,12 @@
 // Register conventions of generated code:
 //   r15  base of linear memory 0        r14  vmctx        r13  fuel left (signed; traps below 0)
 //   r11  scratch, never allocated        rsp  stack; no frame pointer
-//   Wasm calls: integer arguments in rdi rsi rdx rcx r8 r9, results in rax rdx rcx rsi rdi r8, the rest on the stack
-//   (arguments: at [rsp + 8*i] before the call pushes the return address; results: after the arguments);
-//   rbx rbp r12 (and r13-r15) are preserved, everything else is clobbered.
-//   Host and library calls: the C ABI with the vmctx in rdi first; fuel is stored to and reloaded from the vmctx.
+//   Wasm calls: integer arguments in rdi rsi rdx rcx r8 r9, results in rax rdx rcx rsi rdi r8, the
+//   rest on the stack (arguments: at [rsp + 8*i] before the call pushes the return address;
+//   results: after the arguments); rbx rbp r12 (and r13-r15) are preserved, everything else is
+//   clobbered.
+//   Host and library calls: the C ABI with the vmctx in rdi first; fuel is stored to and reloaded
+//   from the vmctx.
 #pragma once
 
 #include "core/ir/ir.h"
@@ -22,36 +24,40 @@ namespace wring::x64 {
 u32 cpu_features();
 
 struct FunctionOptions {
-  // The prologue traps if rsp - frame is below vmctx->stack_limit. Frames of up to kSmallFrameBytes may compare
-  // rsp alone (the limit leaves room for one). Frames beyond that are always checked: see has_checked_stack.
+  // The prologue traps if rsp - frame is below vmctx->stack_limit. Frames of up to kSmallFrameBytes
+  // may compare rsp alone (the limit leaves room for one). Frames beyond that are always checked:
+  // see has_checked_stack.
   bool check_stack = false;
   bool consume_fuel = false;  // entry consumes fuel (recursive or address-taken functions)
 };
 
-// Lowers, allocates registers for and emits one function. check runs the allocation checker. Err::kLimit
-// when the frame or the code grows too large.
+// Lowers, allocates registers for and emits one function. check runs the allocation checker.
+// Err::kLimit when the frame or the code grows too large.
 Err compile_function(const ir::Function& f, const Bindings& bindings, const Target& target,
                      const FunctionOptions& options, bool check, Arena* arena, CodeBuilder* code,
                      Diag* diag);
 
-// How an invocation starts and ends. An entry stub (array or hook entry) sets up the pinned registers, stores the
-// stack pointer at its call of the program in vmctx->entry_sp, and calls. A trap site calls StubId::kTrap with
-// rsp as it was in the function's body; that stores trap_pc (the return address), trap_sp (rsp before the call)
-// and fuel in the current vmctx, calls wring_lib_record_trap on a stack aligned to 16, and goes on at
-// StubId::kLeave: rsp = entry_sp, and a jump to the entry's trap exit, which lies kTrapExitDistance bytes after the
-// return address that the entry's call left below entry_sp. There r13 still holds the fuel; every other register is
-// lost, r14 may be another instance's. The reason is in the entered vmctx's trap_reason.
+// How an invocation starts and ends. An entry stub (array or hook entry) sets up the pinned
+// registers, stores the stack pointer at its call of the program in vmctx->entry_sp, and calls. A
+// trap site calls StubId::kTrap with rsp as it was in the function's body; that stores trap_pc (the
+// return address), trap_sp (rsp before the call) and fuel in the current vmctx, calls
+// wring_lib_record_trap on a stack aligned to 16, and goes on at StubId::kLeave: rsp = entry_sp,
+// and a jump to the entry's trap exit, which lies kTrapExitDistance bytes after the return address
+// that the entry's call left below entry_sp. There r13 still holds the fuel; every other register
+// is lost, r14 may be another instance's. The reason is in the entered vmctx's trap_reason.
 //
-// Host functions must not start an invocation on an instance that is already part of one, directly or by bridges.
+// Host functions must not start an invocation on an instance that is already part of one, directly
+// or by bridges.
 
 // Appends the shared stubs (StubId) of a module.
 Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag);
 
-// Appends a stub that the host calls as  u32 stub(vmctx, u64 *argv): loads the pinned registers, takes the
-// function's arguments from argv[0..], stores its results to argv[0..] (i32 zero-extended), returns 0 or the
-// trap reason. vmctx->fuel is the budget and holds what is left afterwards. If vmctx->stack_top is not null the
-// callee runs on that stack. The stub sets vmctx->entry_sp and nothing else of the bridged fields (the host does);
-// it finds its own vmctx and argv again on its stack.
+// Appends a stub that the host calls as  u32 stub(vmctx, u64 *argv): loads the pinned registers,
+// takes the function's arguments from argv[0..], stores its results to argv[0..] (i32
+// zero-extended), returns 0 or the trap reason. vmctx->fuel is the budget and holds what is left
+// afterwards. If vmctx->stack_top is not null the callee runs on that stack. The stub sets
+// vmctx->entry_sp and nothing else of the bridged fields (the host does); it finds its own vmctx
+// and argv again on its stack.
 Err emit_array_entry(const FuncType& type, u32 func, const Target& target, CodeBuilder* code,
                      Diag* diag);
 
@@ -62,43 +68,46 @@ enum HookEvent : u32 {
   kHookBadVerdict,  // value: the verdict
 };
 
-// What a hook's entry stub does around the program; see kmod/hook.c for the values of each hook. It only does what
-// the functions compiled so far ask for (CodeBuilder::uses), so that it must be emitted after all of them:
-//   save the pinned registers that are used, and the callee-saved ones that a trap could leave changed
-//   load the vmctx                        (gs-relative: gs points to where this CPU's per-CPU copies are)
-//   test and set vmctx->busy              (one instruction; busy: slow_path(vmctx, kHookMiss, 0), its result returned)
-//   hook_ctx = rdi; pkt, pkt_len; hook_args (their number is in hook_arg_count already, which the host sets)
-//   switch to vmctx->stack_top            (own_stack; it must not be null)
-//   entry_sp; memory base; fuel; call     (a trap: slow_path(vmctx, kHookTrap, reason), trap_reason = 0)
-//   compare the verdict with its range    (bad: slow_path(vmctx, kHookBadVerdict, verdict))
+// What a hook's entry stub does around the program; see kmod/hook.c for the values of each hook. It
+// only does what the functions compiled so far ask for (CodeBuilder::uses), so that it must be
+// emitted after all of them:
+//   save the pinned registers in use, and the callee-saved ones that a trap could leave changed
+//   load the vmctx               (gs-relative: gs points to where this CPU's per-CPU copies are)
+//   test and set vmctx->busy     (one instruction; if busy: return slow_path(vmctx, kHookMiss, 0))
+//   hook_ctx = rdi; pkt, pkt_len; hook_args (hook_arg_count is the host's: it is there already)
+//   switch to vmctx->stack_top   (own_stack; it must not be null)
+//   entry_sp; memory base; fuel; call
+//                                (a trap: slow_path(vmctx, kHookTrap, reason), trap_reason = 0)
+//   compare the verdict with its range
+//                                (bad: slow_path(vmctx, kHookBadVerdict, verdict))
 //   busy = 0, restore, return
-// vmctx->root must be the vmctx itself. rsp is a multiple of 16 at calls of C functions if the hook is called as the
-// C ABI wants.
+// vmctx->root must be the vmctx itself. rsp is a multiple of 16 at calls of C functions if the hook
+// is called as the C ABI wants.
 struct HookEntry {
   u32 func;                      // () -> i32 or (i32) -> i32 (the argument is 0)
   u64 percpu_vmctx;              // per-CPU address of a `struct wring_vmctx *`
-  u64 gs_this_cpu_off;           // not used: the x86-64 kernel's gs base is what it holds
   u32 default_verdict;           // returned instead of calling slow_path if that is 0
   u32 verdict_min, verdict_max;  // inclusive, unsigned
   u64 fuel;                      // budget per invocation
-  // Where the native context (first C argument, rdi) keeps the packet: u8 * at [ctx + offset], or -1.
+  // Where the native context (first C argument, rdi) keeps the packet: u8 * at [ctx + offset]; -1:
+  // nowhere.
   i32 pkt_data_offset, pkt_end_offset;
-  bool args_in_ctx;  // rdi points to the hook's u64 arguments, at most arg_count (raw tracepoints)
-  u32 arg_count;
-  // C: u32 fn(struct wring_vmctx *, u32 event, u32 value) returns the verdict. Called with the hook's own stack
-  // (own_stack: the program's, except for kHookMiss).
+  bool args_in_ctx;  // rdi points to the hook's u64 arguments (raw tracepoints)
+  // C: u32 fn(struct wring_vmctx *, u32 event, u32 value) returns the verdict. Called with the
+  // hook's own stack (own_stack: the program's, except for kHookMiss).
   u64 slow_path;
   bool own_stack;  // switch to vmctx->stack_top
 };
 Err emit_hook_entry(const HookEntry& entry, const Target& target, CodeBuilder* code, u32* offset,
                     Diag* diag);
 
-// Appends a bridge: an indirect entry (landing pad where IBT is on) callable from any instance, which runs
-// `code_address` (an indirect entry) with the given instance's vmctx and memory base. It saves the caller's r14 in
-// the qword just below its own return address (runtime/trap.cc walks through it), copies the bridged fields of the
-// caller's vmctx (WRING_VMCTX_BRIDGED_*) to the callee's, copies stack arguments and results, leaves the fuel in
-// its register, and on return restores r14 and reloads r15 from it. Adds a CallSite with func kNone and
-// origin = the distance from rsp at its call to its own return address. On a trap the callee unwinds past it.
+// Appends a bridge: an indirect entry (landing pad where IBT is on) callable from any instance,
+// which runs `code_address` (an indirect entry) with the given instance's vmctx and memory base. It
+// saves the caller's r14 in the qword just below its own return address (runtime/trap.cc walks
+// through it), copies the bridged fields of the caller's vmctx (WRING_VMCTX_BRIDGED_*) to the
+// callee's, copies stack arguments and results, leaves the fuel in its register, and on return
+// restores r14 and reloads r15 from it. Adds a CallSite with func kNone and origin = the distance
+// from rsp at its call to its own return address. On a trap the callee unwinds past it.
 Err emit_bridge(const FuncType& type, u64 vmctx, u64 code_address, const Target& target,
                 CodeBuilder* code, u32* offset, Diag* diag);
 

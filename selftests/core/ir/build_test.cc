@@ -360,6 +360,53 @@ TEST_F(Build, ImmutableGlobalsAreConstants) {
   EXPECT_EQ(call(b, {}).results[0], 6u);
 }
 
+TEST_F(Build, SmallCopiesAndFillsAreSingleAccesses) {
+  writer_.memory(1, 1);
+  std::vector<u32> fills, copies;
+  std::vector<i32> sizes = {1, 2, 3, 7, 8, 15, 16, 31, 32};
+  u32 type = writer_.type("ii", "");
+  for (i32 n : sizes) {
+    Code fill, copy;
+    fill.op(O::kLocalGet, 0).op(O::kLocalGet, 1).i32(n).op(O::kMemoryFill, 0);
+    copy.op(O::kLocalGet, 0).op(O::kLocalGet, 1).i32(n).op(O::kMemoryCopy, 0, 0);
+    fills.push_back(writer_.function(type, "", fill));
+    copies.push_back(writer_.function(type, "", copy));
+  }
+  Code none, many;
+  none.op(O::kLocalGet, 0).op(O::kLocalGet, 1).i32(0).op(O::kMemoryCopy, 0, 0);
+  many.op(O::kLocalGet, 0).op(O::kLocalGet, 1).i32(100).op(O::kMemoryFill, 0);
+  u32 zero = writer_.function(type, "", none), large = writer_.function(type, "", many);
+  load();
+  EXPECT_EQ(count(zero, Op::kCallLib), 1u);  // it must trap beyond the end
+  EXPECT_EQ(count(large, Op::kCallLib), 1u);
+  for (u32 i = 0; i < sizes.size(); i++) {
+    u32 n = static_cast<u32>(sizes[i]);
+    EXPECT_EQ(count(fills[i], Op::kCallLib) + count(copies[i], Op::kCallLib), 0u);
+    Instance instance(*program_);
+    ASSERT_EQ(instance.instantiate().kind, Outcome::kReturned);
+    std::vector<u8>& memory = instance.memory();
+    for (u32 k = 0; k < 200; k++) memory[k] = static_cast<u8>(k * 7);
+    std::vector<u8> expected = memory;
+    std::memset(&expected[50], 0x5a, n);
+    EXPECT_EQ(instance.call(fills[i], {50, 0x1235a}).kind, Outcome::kReturned);
+    EXPECT_EQ(memory, expected) << n;
+    // Overlapping, both ways.
+    for (u32 to : {98u, 103u}) {
+      std::memmove(&expected[to], &expected[100], n);
+      EXPECT_EQ(instance.call(copies[i], {to, 100}).kind, Outcome::kReturned);
+      EXPECT_EQ(memory, expected) << n;
+    }
+    // Nothing is written if the last byte is out of bounds.
+    for (u32 back = 0; back < n; back++) {
+      u64 end = 65536 - back;
+      EXPECT_EQ(instance.call(fills[i], {end, 1}).trap, TrapReason::kMemoryOutOfBounds);
+      EXPECT_EQ(instance.call(copies[i], {end, 0}).trap, TrapReason::kMemoryOutOfBounds);
+      EXPECT_EQ(instance.call(copies[i], {0, end}).trap, TrapReason::kMemoryOutOfBounds);
+    }
+    EXPECT_EQ(memory, expected) << n;
+  }
+}
+
 TEST_F(Build, RunsOutOfMemoryCleanly) {
   Code code;
   for (u32 i = 0; i < 2000; i++)

@@ -72,7 +72,7 @@ class RandomProgram {
     for (u32 i = 2 + below(6); i > 0; i--) locals_ += kLetters[below(2)];
     locals_ += "il";  // one of each at least
     counters_ = static_cast<u32>(locals_.size());
-    locals_ += "iiii";  // loop counters
+    locals_ += "iiiii";  // loop counters, and one for walk_packet
     loop_depth_ = 0;
     labels_.clear();
     labels_.push_back({s.results, false});
@@ -444,6 +444,87 @@ class RandomProgram {
     code_.end();
   }
 
+  // A loop whose counter goes up to a bound, with accesses relative to it.
+  void walk_packet() {
+    using O = Opcode;
+    if (loop_depth_ == 4) return;
+    u32 i = counters_ + loop_depth_++, end = local_of('i'), sum = local_of('i'),
+        turns = counters_ + 4;
+    bool high = chance(10);  // near the end of the number range, where sums wrap
+    if (high) {
+      code_.i32(-static_cast<wring::i32>(below(40)));
+    } else if (chance(70)) {
+      code_.i32(static_cast<wring::i32>(below(20)));
+    } else {
+      opaque();
+      code_.i32(15).op(O::kI32And);
+    }
+    code_.op(O::kLocalSet, i).i32(60).op(O::kLocalSet, turns);
+    if (high && chance(80)) {
+      code_.i32(-static_cast<wring::i32>(below(20)));
+    } else if (chance(60)) {
+      code_.op(O::kCall, kPktLen);
+    } else if (chance(50)) {
+      code_.i32(static_cast<wring::i32>(below(60)));
+    } else {
+      opaque();
+      if (chance(50)) code_.i32(63).op(O::kI32And);
+    }
+    code_.op(O::kLocalSet, end);
+    static const O kContinue[] = {O::kI32LtU, O::kI32LeU, O::kI32LtS, O::kI32LeS, O::kI32Ne};
+    O compare = pick(kContinue);
+    wring::i32 ahead = static_cast<wring::i32>(below(5)),
+               step = static_cast<wring::i32>(1 + below(4));
+    if (chance(50)) step = 1;
+    if (chance(40)) ahead = step;
+    auto guard = [&] {
+      code_.op(O::kLocalGet, i).i32(ahead).op(O::kI32Add).op(O::kLocalGet, end).op(compare);
+    };
+    bool rotated = chance(60);
+    code_.block(O::kBlock, -64);
+    if (rotated && chance(70)) guard(), code_.op(O::kI32Eqz).op(O::kBrIf, 0);
+    code_.block(O::kLoop, -64);
+    if (!rotated) guard(), code_.op(O::kI32Eqz).op(O::kBrIf, 1);
+    // Not for ever, whatever the guard says.
+    code_.op(O::kLocalGet, turns)
+        .i32(-1)
+        .op(O::kI32Add)
+        .op(O::kLocalTee, turns)
+        .op(O::kI32Eqz)
+        .op(O::kBrIf, 1);
+    for (u32 n = 1 + below(2); n > 0; n--) {
+      code_.op(O::kLocalGet, i)
+          .i32(static_cast<wring::i32>(below(chance(50) ? 2 : 6)))
+          .op(O::kI32Add);
+      if (chance(70)) {
+        code_.op(O::kCall, kPktLoad8 + below(3));
+      } else {
+        code_.i32(static_cast<wring::i32>(below(100)))
+            .op(O::kI32Add)
+            .op(O::kI32Load8U, 0, below(8));
+      }
+      if (sum == end) {
+        code_.op(O::kGlobalSet, 0);
+      } else {
+        code_.op(O::kLocalGet, sum).op(O::kI32Add).op(O::kLocalSet, sum);
+      }
+    }
+    code_.op(O::kLocalGet, i).i32(step).op(O::kI32Add);
+    if (chance(20)) {
+      opaque();
+      code_.i32(3).op(O::kI32And).op(O::kI32Add);
+    }
+    code_.op(O::kLocalSet, i);
+    if (rotated) {
+      guard();
+      code_.op(O::kBrIf, 0);
+    } else {
+      code_.op(O::kBr, 0);
+    }
+    code_.end().end();
+    loop_depth_--;
+  }
+
   void block_body(u32 depth) {
     u32 n = 1 + below(6);
     for (u32 i = 0; i < n && budget_ > 0; i++) statement(depth);
@@ -455,7 +536,11 @@ class RandomProgram {
     static const O kStore32[] = {O::kI32Store, O::kI32Store8, O::kI32Store16};
     static const O kStore64[] = {O::kI64Store, O::kI64Store8, O::kI64Store16, O::kI64Store32};
     char type = kLetters[below(2)];
-    u32 kind = below(25);
+    u32 kind = below(26);
+    if (kind == 25) {
+      walk_packet();
+      return;
+    }
     if (depth == 0 && kind >= 12) kind %= 12;
     switch (kind) {
       case 0:

@@ -144,6 +144,72 @@ TEST_F(Optimize, ChecksThatNeedTheMiddleOfTheRangeStay) {
   EXPECT_EQ(result({0xffff'fffa}), ~u64{0} - static_cast<u64>(TrapReason::kPacketOutOfBounds));
 }
 
+// for (i = 14; i + 2 <= len; i += 2) sum += load16(i), tested before the loop and at its end.
+TEST_F(Optimize, LoopsOverThePacketNeedNoChecks) {
+  Code code;
+  auto more = [&] {
+    code.op(O::kLocalGet, 0).i32(2).op(O::kI32Add).op(O::kCall, kPktLen).op(O::kI32LeU);
+  };
+  code.i32(14).op(O::kLocalSet, 0).block(O::kBlock, -64);
+  more();
+  code.op(O::kI32Eqz).op(O::kBrIf, 0).block(O::kLoop, -64);
+  code.op(O::kLocalGet, 1)
+      .op(O::kLocalGet, 0)
+      .op(O::kCall, kPktLoad16)
+      .op(O::kI32Add)
+      .op(O::kLocalSet, 1);
+  code.op(O::kLocalGet, 0).i32(2).op(O::kI32Add).op(O::kLocalSet, 0);
+  more();
+  code.op(O::kBrIf, 0).end().end().op(O::kLocalGet, 1);
+  add("", "i", "ii", code);
+  optimize();
+  EXPECT_EQ(count(Op::kTrapIf), 0u);
+  for (u32 i = 0; i < 64; i++) packet_[i] = 1;
+  EXPECT_EQ(result({}), 25 * 0x101u);
+  packet_length_ = 17;
+  EXPECT_EQ(result({}), 0x101u);
+  packet_length_ = 15;
+  EXPECT_EQ(result({}), 0u);
+}
+
+TEST_F(Optimize, LoopsThatMayWrapKeepTheirChecks) {
+  Code code;  // i starts anywhere
+  auto more = [&] {
+    code.op(O::kLocalGet, 0).i32(2).op(O::kI32Add).op(O::kCall, kPktLen).op(O::kI32LeU);
+  };
+  code.block(O::kLoop, -64).op(O::kLocalGet, 0).op(O::kCall, kPktLoad16).op(O::kLocalSet, 1);
+  code.op(O::kLocalGet, 0).i32(2).op(O::kI32Add).op(O::kLocalSet, 0);
+  more();
+  code.op(O::kBrIf, 0).end().op(O::kLocalGet, 1);
+  add("i", "i", "i", code);
+  optimize();
+  EXPECT_EQ(count(Op::kTrapIf), 1u);
+  EXPECT_EQ(result({0xffff'fffe}), ~u64{0} - static_cast<u64>(TrapReason::kPacketOutOfBounds));
+}
+
+TEST_F(Optimize, CountersOfKnownLoopsFoldIntoAddresses) {
+  Code code;  // for (i = 0; i != 64; i++) sum += memory32[0x1000 + 4 * i]
+  code.block(O::kLoop, -64)
+      .op(O::kLocalGet, 1)
+      .op(O::kLocalGet, 0)
+      .i32(2)
+      .op(O::kI32Shl)
+      .i32(0x1000);
+  code.op(O::kI32Add).op(O::kI32Load, 2, 0).op(O::kI32Add).op(O::kLocalSet, 1);
+  code.op(O::kLocalGet, 0)
+      .i32(1)
+      .op(O::kI32Add)
+      .op(O::kLocalTee, 0)
+      .i32(64)
+      .op(O::kI32Ne)
+      .op(O::kBrIf, 0)
+      .end();
+  code.op(O::kLocalGet, 1);
+  add("", "i", "ii", code);
+  optimize();
+  EXPECT_EQ(count(Op::kAdd), 2u);  // the counter and the sum
+}
+
 TEST_F(Optimize, LoadsAreReusedUntilStoresInterfere) {
   Code code;
   code.op(O::kLocalGet, 0)

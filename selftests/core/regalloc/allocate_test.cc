@@ -290,6 +290,92 @@ TEST(Allocate, WideSlotsAreAligned) {
   EXPECT_EQ(a.result().slots, 30u) << a.text();
 }
 
+// Six values are used in each iteration of a loop with a call.
+TEST(Allocate, ValuesThatACallDrivesOutAreReloadedWhereTheyAreUsed) {
+  LirBuilder b;
+  std::vector<VReg> values;
+  b.block();  // 0
+  for (u32 i = 0; i < 6; i++) values.push_back(b.value());
+  b.jump(1);
+  b.block();  // 1
+  b.call({});
+  for (VReg v : values) b.inst({use(v)});
+  b.branch({}, {2, 3});
+  b.block();  // 2
+  b.jump(1);
+  b.block();  // 3
+  b.ret({});
+  b.loop(1, 3);
+  Allocated a(b);
+  EXPECT_EQ(a.count_in(2).total(), 0u) << a.text();
+  EXPECT_EQ(a.count_in(1).loads, 3u) << a.text();
+  EXPECT_EQ(a.count_in(1).total(), 3u) << a.text();
+  EXPECT_EQ(a.count_in(0).stores, 3u) << a.text();
+}
+
+// Calls on one of two ways around a loop: the other way must not pay for them.
+TEST(Allocate, ValuesStayInRegistersOnTheWayWithoutCalls) {
+  LirBuilder b;
+  std::vector<VReg> values;
+  b.block();  // 0
+  for (u32 i = 0; i < 6; i++) values.push_back(b.value());
+  b.jump(1);
+  b.block();  // 1
+  for (VReg v : values) b.inst({use(v)});
+  b.branch({}, {2, 3});
+  b.block();  // 2
+  b.call({});
+  b.jump(4);
+  b.block();  // 3
+  b.jump(4);
+  b.block();  // 4
+  b.branch({}, {5, 6});
+  b.block();  // 5
+  b.jump(1);
+  b.block();  // 6
+  b.ret({});
+  b.loop(1, 6);
+  Allocated a(b);
+  for (BlockIndex free : {1u, 3u, 4u, 5u}) EXPECT_EQ(a.count_in(free).total(), 0u) << a.text();
+}
+
+TEST(Allocate, ValuesMakeRoomForArgumentsEarly) {
+  LirBuilder b;
+  b.block();
+  VReg x = b.vreg(), y = b.vreg();
+  b.inst({def_fixed(x, kRdi)});
+  u32 i = b.inst({def(y), use(x)});
+  b.call({use_fixed(y, kRdi)});
+  for (u32 k = 0; k < 3; k++) {
+    b.inst({use(x)});
+    b.call({});
+  }
+  b.inst({use(x)});
+  b.ret({});
+  Allocated a(b);
+  EXPECT_EQ(a.operand(i, 0), in(kRdi)) << a.text();
+  EXPECT_EQ(a.count().total(), 1u) << a.text();
+}
+
+TEST(Allocate, ValuesSuitTheBlockParameterTheyBecome) {
+  LirBuilder b;
+  b.block();  // 0
+  VReg x = b.value(), p = b.vreg();
+  b.jump(1, {x});
+  b.block({p});  // 1: p lives across a call
+  b.call({});
+  VReg q = b.vreg();
+  b.inst({def_reuse(q, 1), use(p)});
+  b.branch({}, {2, 3});
+  b.block();  // 2
+  b.jump(1, {q});
+  b.block();  // 3
+  b.ret({});
+  b.loop(1, 3);
+  Allocated a(b);
+  EXPECT_EQ(a.count().total(), 0u) << a.text();
+}
+
 TEST(Allocate, CountingLoopNeedsNoMoves) {
   LirBuilder b;
   b.block();  // 0

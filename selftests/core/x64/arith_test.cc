@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0
-// Every arithmetic operation as machine code, with edge-case operands in every form an operand can take, for every
-// kind of target.
+// SPDX-License-Identifier: GPL-2.0 Every arithmetic operation as machine code, with edge-case
+// operands in every form an operand can take, for every kind of target.
 #include "selftests/core/ir/interpreter.h"
 #include "selftests/core/x64/native.h"
 
@@ -78,7 +77,8 @@ Value operand(IrBuilder& b, Form form, Type type, u32 index, u64 constant) {
   return kNone;
 }
 
-// op over all pairs of edge values: keep makes the operands live on, so that they may not be overwritten.
+// op over all pairs of edge values: keep makes the operands live on, so that they may not be
+// overwritten.
 void check_binary(const Target& target, Op op, Type type, Form fa, Form fb, bool keep) {
   bool compares = ir::is_compare(op);
   Type result = compares ? Type::kI32 : type;

@@ -409,8 +409,9 @@ TEST_F(AsmTest, Relocations) {
   EXPECT_EQ(code_.bytes.size(), 29u);
 }
 
-// Random jumps over random gaps: every displacement must lead to its label, and no jump may be longer than needed
-// once the passes have settled (allowing the few that a further pass would find).
+// Random jumps over random gaps: every displacement must lead to its label, and no jump may be
+// longer than needed once the passes have settled (allowing the few that a further pass would
+// find).
 TEST_F(AsmTest, Relaxation) {
   for (u32 seed = 1; seed <= 60; seed++) {
     Arena arena(kArenaBytes);

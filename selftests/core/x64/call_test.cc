@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0
-// Calls as machine code: arguments and results in registers and on the stack, host functions, pointers.
+// SPDX-License-Identifier: GPL-2.0 Calls as machine code: arguments and results in registers and on
+// the stack, host functions, pointers.
 #include "selftests/core/x64/native.h"
 
 namespace wring::test {
@@ -19,8 +19,8 @@ std::string mixed(u32 count) {
 }
 Type type_at(u32 i) { return i % 3 == 1 ? kI32 : kI64; }
 
-// A function whose result i is parameter i % params plus i (times `params` if there are none), and one that calls
-// it with its own parameters rotated by one.
+// A function whose result i is parameter i % params plus i (times `params` if there are none), and
+// one that calls it with its own parameters rotated by one.
 TEST_P(X64Call, ManyParametersAndResults) {
   for (u32 params : {0u, 1u, 5u, 6u, 7u, 8u, 20u, 101u})
     for (u32 results : {0u, 1u, 2u, 6u, 7u, 8u, 15u, 100u}) {

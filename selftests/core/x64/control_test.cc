@@ -500,7 +500,8 @@ TEST_P(X64Control, TrapsRecordTheirSite) {
   EXPECT_EQ(m.call(caller, {1}).trap, u32{WRING_TRAP_Unreachable});
   EXPECT_EQ(m.last_site()->origin, 1234u);
   EXPECT_EQ(m.last_site()->func, thrower);
-  // The frames can be walked: the return address lies frame_bytes above trap_sp, and there is a call site for it.
+  // The frames can be walked: the return address lies frame_bytes above trap_sp, and there is a
+  // call site for it.
   u64 back = *reinterpret_cast<u64*>(static_cast<u8*>(m.ctx.trap_sp) +
                                      m.code.functions[thrower].frame_bytes);
   bool found = false;

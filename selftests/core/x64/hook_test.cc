@@ -40,7 +40,8 @@ x64::HookEntry hook_entry(u32 func) {
   return hook;
 }
 
-// Calls the hook with known values in the registers that C functions preserve, and checks them afterwards.
+// Calls the hook with known values in the registers that C functions preserve, and checks them
+// afterwards.
 extern "C" u32 wring_test_call_preserving(const void* function, void* context, u64* changed);
 asm(".text\n"
     "wring_test_call_preserving:\n"
@@ -227,7 +228,6 @@ TEST_P(X64Hook, PacketAndArguments) {
   hook.pkt_data_offset = 0;
   hook.pkt_end_offset = 8;
   hook.args_in_ctx = true;
-  hook.arg_count = 3;
   m.add_hook(hook);
   ASSERT_NO_FATAL_FAILURE(m.finish());
   m.ctx.hook_arg_count = 3;

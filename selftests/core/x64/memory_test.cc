@@ -180,7 +180,8 @@ TEST_P(X64Memory, ReadModifyWrite) {
       }
 }
 
-// A load keeps its place before a write, a call and a check, even where it could be an operand of what follows.
+// A load keeps its place before a write, a call and a check, even where it could be an operand of
+// what follows.
 TEST_P(X64Memory, LoadsStayBeforeWritesAndChecks) {
   NativeModule m(target_of(GetParam()));
   u32 write = m.add("l", "l", [](IrBuilder& b) {

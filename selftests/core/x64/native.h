@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: GPL-2.0
-// Hand-made IR as machine code: builds functions, compiles them with the allocation checker on, links them, and runs
-// them on a vmctx and a linear memory of its own.
+// SPDX-License-Identifier: GPL-2.0 Hand-made IR as machine code: builds functions, compiles them
+// with the allocation checker on, links them, and runs them on a vmctx and a linear memory of its
+// own.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -216,6 +216,10 @@ class NativeModule {
     ctx.memory = &view_;
     ctx.root = &ctx;
     ctx.fuel = 1 << 30;
+    struct sigaction action = {};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    sigaction(SIGSEGV, &action, &old_action_);
     stack_.resize(kStackBytes / 16);
     ctx.stack_top = stack_.data() + stack_.size();
     ctx.stack_limit = reinterpret_cast<u8*>(stack_.data()) + kStackHeadroomBytes;
@@ -223,7 +227,7 @@ class NativeModule {
   ~NativeModule() {
     if (text_) munmap(text_, mapped_);
     wring_os_memory_release(memory, kWasmPageBytes);
-    if (current() == this) current() = nullptr;
+    sigaction(SIGSEGV, &old_action_, nullptr);
   }
   NativeModule(const NativeModule&) = delete;
 
@@ -232,7 +236,8 @@ class NativeModule {
   };
   using Body = std::function<void(IrBuilder&)>;
 
-  // Declares a function; bodies may refer to every function declared before they are built by finish().
+  // Declares a function; bodies may refer to every function declared before they are built by
+  // finish().
   u32 add(const std::string& params, const std::string& results, Body body) {
     return add(params, results, std::move(body), {});
   }
@@ -288,13 +293,7 @@ class NativeModule {
   template <class F>
   u32 guarded_call(F&& f) {
     current() = this;
-    struct sigaction action = {}, old = {};
-    action.sa_sigaction = on_fault;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-    sigaction(SIGSEGV, &action, &old);
-    u32 result = f();
-    sigaction(SIGSEGV, &old, nullptr);
-    return result;
+    return f();
   }
 
   const u8* stack_bottom() const { return reinterpret_cast<const u8*>(stack_.data()); }
@@ -457,6 +456,7 @@ class NativeModule {
             : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc");
   }
 
+  struct sigaction old_action_ = {};
   std::vector<Declared> functions_;
   std::vector<FunctionBinding> bindings_;
   std::vector<Bridge> bridges_;

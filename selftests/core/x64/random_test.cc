@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: GPL-2.0
-// Random programs compute the same as machine code and in the IR interpreter: results, traps, memory, globals,
-// packet, maps; for every kind of target. WRING_RANDOM_SEEDS=FIRST:COUNT chooses the programs.
+// SPDX-License-Identifier: GPL-2.0 Random programs compute the same as machine code and in the IR
+// interpreter: results, traps, memory, globals, packet, maps; for every kind of target.
+// WRING_RANDOM_SEEDS=FIRST:COUNT chooses the programs.
 #include <asm/prctl.h>
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
@@ -21,8 +21,8 @@ constexpr u32 kEntries = 8, kWordsPerEntry = 2;
 constexpr u32 kHandles = 2;  // 0: the array, 1: opaque
 constexpr u64 kTestFuel = 1 << 20;
 
-// What surrounds an instance. In the kernel gs points to this CPU's per-CPU copies, and the word at kGsThisCpuOff
-// says where that is; so here.
+// What surrounds an instance. In the kernel gs points to this CPU's per-CPU copies, and the word at
+// kGsThisCpuOff says where that is; so here.
 struct World {
   alignas(64) u64 per_cpu_base[16];
   std::vector<u8> packet;

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0
-// Stand-ins for the kernel's retpolines and return thunk, and the target variants tests compile for.
+// SPDX-License-Identifier: GPL-2.0 Stand-ins for the kernel's retpolines and return thunk, and the
+// target variants tests compile for.
 #pragma once
 
 #include "core/engine.h"

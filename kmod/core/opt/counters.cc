@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+// Bounds of loop counters. When the walk reaches a loop header it does not know yet what its phis get from the back
+// edges; but often a glance ahead tells. Where a back edge adds to a phi, and on the way to it a condition has
+// compared the sum with a value from outside the loop, the phi stays within bounds, and so does its distance to
+// that value: by induction over the iterations, provided the sums do not wrap within these bounds.
+//
+// Bounds make additions to counters foldable into addresses, distances make checks in the loop redundant.
+#include "core/opt/gvn.h"
+
+namespace wring::opt {
+
+namespace {
+
+constexpr u32 kMaxPhis = 16;   // looked at per header
+constexpr u32 kMaxGuards = 8;  // blocks looked at per back edge, from the latch upwards
+constexpr u32 kMaxAdds = 4;
+constexpr u64 kMaxStep = u64{1} << 30;  // a few of them together stay far from overflowing
+
+// What an unvisited value can at most be, from its operation alone.
+u64 static_bound(const Function& f, Value v) {
+  const Inst& inst = f.insts[v];
+  if (inst.op == Op::kLoad || inst.op == Op::kLoadRaw) {
+    if (static_cast<MemKind>(inst.aux) == MemKind::k8U) return 0xff;
+    if (static_cast<MemKind>(inst.aux) == MemKind::k16U) return 0xffff;
+  }
+  if (inst.op == Op::kAnd && f.insts[inst.arg[1]].op == Op::kConst)
+    return static_cast<u64>(f.insts[inst.arg[1]].imm);
+  return mask_of(inst.type);
+}
+
+}  // namespace
+
+// v as base + add, where base is the phi or the phi plus something between 0 and extra.
+bool Gvn::follow_step(Value v, Value phi, Step* out) const {
+  *out = {kNone, 0, 0};
+  for (u32 i = 0; i <= kMaxAdds; i++) {
+    v = current(v);
+    if (v == phi) {
+      out->base = v;
+      return true;
+    }
+    const Inst& inst = def(v);
+    if (inst.op != Op::kAdd) return false;
+    u64 c;
+    if (is_const(current(inst.arg[1]), &c)) {
+      if (c > kMaxStep) return false;
+      out->add += c;
+      v = inst.arg[0];
+      continue;
+    }
+    for (u32 side = 0; side < 2; side++) {
+      if (current(inst.arg[side]) != phi) continue;
+      out->base = v;
+      out->extra = static_bound(*f_, current(inst.arg[1 - side]));
+      return out->extra <= kMaxStep;
+    }
+    return false;
+  }
+  return false;
+}
+
+// What a condition that holds (or not) on a back edge says about base + something.
+bool Gvn::read_guard(Value condition, bool holds, BlockId header, Value phi, const Step& next,
+                     Guard* out) const {
+  condition = current(condition);
+  Op op = Op::kNe;
+  Value left = condition, right = kNone;
+  const Inst& inst = def(condition);
+  Type type = inst.type;
+  out->bound = kNone;  // stands for zero
+  if (is_compare(inst.op)) {
+    op = inst.op;
+    left = current(inst.arg[0]);
+    right = current(inst.arg[1]);
+    type = inst.operand_type;
+  }
+  if (type != def(phi).type) return false;
+  for (u32 side = 0; side < 2; side++) {
+    bool invariant = right == kNone || def(right).block < header;
+    if (invariant && follow_step(left, phi, &out->tested) && out->tested.base == next.base) {
+      if (right != kNone) out->bound = right;
+      break;
+    }
+    if (side == 1 || right == kNone) return false;
+    swap(left, right);
+    op = swapped(op);
+  }
+  if (!holds) op = inverse(op);
+  out->is_signed = op == Op::kLtS || op == Op::kLeS;
+  out->is_not_equal = op == Op::kNe;
+  out->or_equal = op == Op::kLeU || op == Op::kLeS;
+  return out->is_not_equal || op == Op::kLtU || op == Op::kLtS || out->or_equal;
+}
+
+// Whether the guard on the only back edge keeps the phi, which starts as `entry`, within *limit. *distance is what can
+// be added to the phi without exceeding the guard's bound, kNoDistance if there is nothing to say.
+bool Gvn::apply_guard(const Guard& guard, Value phi, Value entry, const Step& next, u64* limit,
+                      i64* distance) const {
+  u64 mask = mask_of(def(phi).type);
+  ValueInfo start = facts_.info(entry);
+  ValueInfo bound = {0, 0, 0};
+  if (guard.bound != kNone) bound = facts_.info(guard.bound);
+  *distance = kNoDistance;
+  if (guard.is_not_equal) {
+    if (next.extra || next.add == 0) return false;
+    // Counts up to exactly the bound: in steps that hit it ...
+    if (start.lo == start.hi && bound.lo == bound.hi && bound.lo >= start.lo &&
+        bound.lo - start.lo >= guard.tested.add &&
+        (bound.lo - start.lo - guard.tested.add) % next.add == 0) {
+      *limit = bound.lo - guard.tested.add;
+      return *limit <= mask - next.add;
+    }
+    // ... or one by one from somewhere below.
+    if (next.add != 1 || guard.tested.add != 1 || guard.bound == kNone || bound.hi == 0 ||
+        !facts_.at_most(entry, 1, guard.bound))
+      return false;
+    *limit = bound.hi - 1;
+    *distance = 1;
+    return true;
+  }
+  if (guard.bound == kNone) return false;
+  u64 most = guard.is_signed ? mask >> 1 : mask;
+  u64 strict = guard.or_equal ? 0 : 1;
+  if (bound.hi > most || bound.hi < strict + guard.tested.add) return false;
+  // Nothing between the phi and what is tested, or its next value, wraps while the phi is within the limit.
+  u64 reach = next.extra + max(guard.tested.add, next.add);
+  if (reach > most) return false;
+  *limit = max(start.hi, bound.hi - strict - guard.tested.add);
+  if (*limit > most - reach) return false;
+  *limit = max(start.hi, bound.hi - strict - guard.tested.add + next.add);
+  if (*limit > most - reach) return false;
+  *distance = static_cast<i64>(guard.tested.add + strict) - static_cast<i64>(next.add);
+  return true;
+}
+
+// Bounds for one phi, and the most iterations they allow.
+bool Gvn::bound_counter(BlockId header, Value phi, u64* trips) {
+  const Block& block = f_->blocks[header];
+  Span<Value> args = f_->args(phi);
+  if (args.size() != 2 || (block.preds[0] >= header) == (block.preds[1] >= header)) return false;
+  u32 back = block.preds[1] >= header;
+  Value entry = args[1 - back];
+  Step next;
+  if (!follow_step(args[back], phi, &next)) return false;
+  BlockId to = header, from = block.preds[back];
+  for (u32 n = 0; n < kMaxGuards; n++) {
+    const Block& source = f_->blocks[from];
+    const Inst& end = f_->insts[source.insts.back()];
+    Guard guard;
+    u64 limit;
+    i64 distance;
+    if (end.op == Op::kBranch && source.succs[0] != source.succs[1] &&
+        read_guard(end.arg[0], source.succs[0] == to, header, phi, next, &guard) &&
+        apply_guard(guard, phi, entry, next, &limit, &distance)) {
+      ValueInfo start = facts_.info(entry);
+      limit = max(limit, start.hi);
+      facts_.restrict(phi, {start.lo, limit, fill_below(limit)});
+      if (next.add != 0) *trips = min(*trips, (limit - start.lo) / next.add + 1);
+      if (distance != kNoDistance && facts_.at_most(entry, distance, guard.bound))
+        failed_ |= !facts_.assume_at_most(phi, distance, guard.bound);
+      return true;
+    }
+    // Upwards through blocks that have one way in.
+    if (from == header || source.preds.size() != 1) break;
+    to = from;
+    from = source.preds[0];
+  }
+  return false;
+}
+
+// A phi that goes down by one until it is zero bounds the iterations.
+u64 Gvn::countdown(BlockId header, Value phi) const {
+  const Block& block = f_->blocks[header];
+  Span<Value> args = f_->args(phi);
+  if (args.size() != 2 || block.preds[0] >= header || block.preds[1] < header) return ~u64{0};
+  Value next = current(args[1]), x;
+  u64 c;
+  if (!match_const(next, Op::kAdd, &x, &c) || current(x) != phi || c != mask_of(def(phi).type))
+    return ~u64{0};
+  // The branch back is the latch's own, or of the block before it if the edge was split.
+  BlockId to = header, from = block.preds[1];
+  if (f_->blocks[from].succs.size() == 1 && from != header && f_->blocks[from].preds.size() == 1) {
+    to = from;
+    from = f_->blocks[from].preds[0];
+  }
+  const Block& source = f_->blocks[from];
+  const Inst& end = f_->insts[source.insts.back()];
+  if (end.op != Op::kBranch || source.succs[0] != to || source.succs[1] == to) return ~u64{0};
+  Value condition = current(end.arg[0]);
+  bool tests = condition == next;
+  if (match_const(condition, Op::kNe, &x, &c)) tests |= current(x) == next && c == 0;
+  ValueInfo start = facts_.info(args[0]);
+  return tests && start.lo >= 1 ? start.hi : ~u64{0};
+}
+
+void Gvn::bound_counters(BlockId header) {
+  const Block& block = f_->blocks[header];
+  u64 trips = ~u64{0};
+  u32 bounded = 0;  // bit per phi
+  u32 phis = 0;
+  for (Value v : out_) {
+    if (phis == kMaxPhis) break;
+    trips = min(trips, countdown(header, v));
+    if (bound_counter(header, v, &trips)) bounded |= 1u << phis;
+    phis++;
+  }
+  // What else goes up by constants does so at most as often.
+  if (trips > u64{1} << 32) return;
+  for (u32 i = 0; i < phis; i++) {
+    Value phi = out_[i];
+    if (bounded >> i & 1) continue;
+    Span<Value> args = f_->args(phi);
+    if (args.size() != 2 || block.preds[0] >= header) continue;
+    Step next;
+    if (!follow_step(args[1], phi, &next) || next.extra) continue;
+    ValueInfo start = facts_.info(args[0]);
+    u64 limit, mask = mask_of(def(phi).type);
+    if (__builtin_mul_overflow(next.add, trips, &limit) || limit > mask - start.hi) continue;
+    limit += start.hi;  // one step more than the phi is taken to, so that the last does not wrap
+    facts_.restrict(phi, {start.lo, limit - next.add, fill_below(limit - next.add)});
+  }
+}
+
+}  // namespace wring::opt

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0 What code the back end chooses for common patterns: address
+// modes, operands in memory, fused conditions, loops whose test is at the end, jumps that vanish.
+// The bodies are compared without prologue, epilogue and return.
+#include <Zydis/Zydis.h>
+
+#include "selftests/core/x64/native.h"
+
+namespace wring::test {
+namespace {
+
+constexpr Type kI32 = Type::kI32, kI64 = Type::kI64;
+
+// The function as text, one instruction after the other; jump targets and call targets are left
+// out.
+std::string text_of(const Target& target, const std::string& params, const std::string& results,
+                    NativeModule::Body body) {
+  NativeModule m(target);
+  u32 func = m.add(params, results, std::move(body));
+  m.finish();
+  ZydisDecoder decoder;
+  ZydisFormatter formatter;
+  ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
+  const FunctionCode& code = m.code.functions[func];
+  const u8* p = m.text_of(func);
+  const u8* end = p + (code.end - code.entry);
+  std::string out;
+  while (p < end) {
+    ZydisDecodedInstruction insn;
+    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, p, static_cast<usize>(end - p), &insn, ops)))
+      return "?";
+    char text[128];
+    ZydisFormatterFormatInstruction(&formatter, &insn, ops, insn.operand_count_visible, text,
+                                    sizeof(text), 0, nullptr);
+    bool relative = insn.operand_count_visible == 1 &&
+                    ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && ops[0].imm.is_relative;
+    std::string line = relative ? ZydisMnemonicGetString(insn.mnemonic) : text;
+    out += (out.empty() ? "" : "; ") + line;
+    p += insn.length;
+  }
+  return out;
+}
+std::string text_of(const std::string& params, const std::string& results,
+                    NativeModule::Body body) {
+  Target target;
+  target.cpu = kCpuBmi1 | kCpuBmi2 | kCpuLzcnt | kCpuPopcnt | kCpuMovbe;
+  return text_of(target, params, results, std::move(body));
+}
+
+TEST(X64Tiles, LinearMemoryAddresses) {
+  EXPECT_EQ(
+      text_of("i", "i",
+              [](IrBuilder& b) { b.ret({b.load(kI32, MemKind::k16U, b.param(0, kI32), 20)}); }),
+      "movzx eax, word ptr [r15+rdi*1+0x14]; ret; call");
+  // Arrays: the index cannot overflow here, and the scale and the constant are free.
+  EXPECT_EQ(
+      text_of("i", "i",
+              [](IrBuilder& b) {
+                Value i = b.op(Op::kAnd, kI32, b.param(0, kI32), b.c32(0xff));
+                Value scaled = b.op(Op::kShl, kI32, i, b.c32(2));
+                b.ret({b.load(kI32, MemKind::k32U, b.op(Op::kAdd, kI32, scaled, b.c32(0x400)), 8)});
+              }),
+      "movzx eax, dil; mov eax, [r15+rax*4+0x408]; ret; call");
+  EXPECT_EQ(text_of("", "i",
+                    [](IrBuilder& b) { b.ret({b.load(kI32, MemKind::k32U, b.c32(0x1000), 4)}); }),
+            "mov eax, [r15+0x1004]; ret; call");
+}
+
+TEST(X64Tiles, ReadModifyWriteIsOneInstruction) {
+  EXPECT_EQ(text_of("i", "",
+                    [](IrBuilder& b) {
+                      Value p = b.param(0, kI32);
+                      Value x = b.load(kI64, MemKind::k64, p, 8);
+                      b.store(kI64, MemKind::k64, p, b.op(Op::kAdd, kI64, x, b.c64(1)), 8);
+                      b.ret({});
+                    }),
+            "add qword ptr [r15+rdi*1+0x08], 0x01; ret; call");
+}
+
+TEST(X64Tiles, PerCpuCounter) {
+  EXPECT_EQ(text_of("l", "",
+                    [](IrBuilder& b) {
+                      Value p = b.with_imm(Op::kPerCpu, kI64, 0x1000, {b.param(0, kI64)});
+                      b.write_raw(Op::kAddRaw, kI64, MemKind::k64, p, b.c64(1), 16);
+                      b.ret({});
+                    }),
+            "add qword ptr gs:[rdi+0x10], 0x01; ret");
+}
+
+TEST(X64Tiles, ByteSwappedLoad) {
+  auto body = [](IrBuilder& b) {
+    b.ret({b.op(Op::kBswap, kI32, b.load(kI32, MemKind::k32U, b.param(0, kI32)))});
+  };
+  EXPECT_EQ(text_of("i", "i", body), "movbe eax, [r15+rdi*1]; ret; call");
+  EXPECT_EQ(text_of(Target(), "i", "i", body), "mov eax, [r15+rdi*1]; bswap eax; ret; call");
+}
+
+TEST(X64Tiles, ShiftsWithoutFixedRegisters) {
+  EXPECT_EQ(text_of("ll", "l",
+                    [](IrBuilder& b) {
+                      b.ret({b.op(Op::kShl, kI64, b.param(0, kI64), b.param(1, kI64))});
+                    }),
+            "shlx rax, rdi, rsi; ret");
+  EXPECT_EQ(text_of("ii", "i",
+                    [](IrBuilder& b) {
+                      Value x = b.param(0, kI32);
+                      b.ret({b.op(Op::kXor, kI32, b.op(Op::kRotr, kI32, x, b.c32(7)), x)});
+                    }),
+            "rorx eax, edi, 0x07; xor eax, edi; ret");
+}
+
+TEST(X64Tiles, ThreeAddressSums) {
+  EXPECT_EQ(text_of("ll", "ll",
+                    [](IrBuilder& b) {
+                      Value x = b.param(0, kI64), y = b.param(1, kI64);
+                      Value s = b.op(Op::kAdd, kI64, x, b.op(Op::kShl, kI64, y, b.c64(3)));
+                      b.ret({b.op(Op::kAdd, kI64, s, b.c64(5)), y});
+                    }),
+            "lea rax, [rdi+rsi*8+0x05]; mov rdx, rsi; ret");
+}
+
+TEST(X64Tiles, ConditionsAreFused) {
+  // A packet's bounds check.
+  EXPECT_EQ(text_of("li", "i",
+                    [](IrBuilder& b) {
+                      Value length = b.load_raw(kI32, MemKind::k32U, b.vmctx(), 0x78);
+                      b.trap_if(b.compare(Op::kLtU, kI32, length, b.c32(34)),
+                                TrapReason::kPacketOutOfBounds);
+                      b.ret({b.c32(1)});
+                    }),
+            "cmp dword ptr [r14+0x78], 0x22; jb; mov eax, 0x01; ret; call");
+  // A byte in memory against a constant, negated twice.
+  EXPECT_EQ(text_of("i", "i",
+                    [](IrBuilder& b) {
+                      Value c =
+                          b.compare(Op::kNe, kI32, b.load(kI32, MemKind::k8U, b.param(0, kI32), 9),
+                                    b.c32(17));
+                      c = b.compare(Op::kEq, kI32, b.compare(Op::kEq, kI32, c, b.c32(0)), b.c32(0));
+                      b.ret({b.select(kI32, c, b.c32(5), b.c32(6))});
+                    }),
+            "mov eax, 0x06; mov ecx, 0x05; cmp byte ptr [r15+rdi*1+0x09], 0x11; cmovnz eax, ecx; "
+            "ret; call");
+  EXPECT_EQ(text_of("i", "i",
+                    [](IrBuilder& b) {
+                      Value bit = b.op(Op::kAnd, kI32, b.param(0, kI32), b.c32(0x1fff));
+                      b.ret({b.compare(Op::kNe, kI32, bit, b.c32(0))});
+                    }),
+            "xor eax, eax; test edi, 0x1FFF; setnz al; ret");
+}
+
+// max(a, b) and the like: one comparison for all that depends on it.
+TEST(X64Tiles, ComparisonsAreNotRepeated) {
+  std::string text = text_of("llll", "ll", [](IrBuilder& b) {
+    Value x = b.param(0, kI64), y = b.param(1, kI64);
+    Value c = b.compare(Op::kLtU, kI64, x, y);
+    b.ret({b.select(kI64, c, x, y), b.select(kI64, c, b.param(2, kI64), b.param(3, kI64))});
+  });
+  usize compare = text.find("cmp");
+  EXPECT_NE(compare, std::string::npos) << text;
+  EXPECT_EQ(text.find("cmp", compare + 1), std::string::npos) << text;
+  EXPECT_EQ(text.find("test"), std::string::npos) << text;
+}
+
+std::string count_down(bool at_top) {
+  return text_of("i", "i", [=](IrBuilder& b) {
+    Value n = b.param(0, kI32), one = b.c32(1), zero = b.c32(0);
+    ir::BlockId head = b.block(), body = b.block(), done = b.block();
+    b.jump(head);
+    b.at(head);
+    Value i = b.phi(kI32, 2), sum = b.phi(kI32, 2), next, total;
+    auto step = [&] {
+      total = b.op(Op::kAdd, kI32, sum, i);
+      next = b.op(Op::kSub, kI32, i, one);
+    };
+    if (at_top) {
+      b.branch(i, body, done);
+      b.at(body);
+      step();
+      b.jump(head);
+    } else {
+      step();
+      b.branch(next, body, done);
+      b.at(body);
+      b.jump(head);
+    }
+    b.set_phi(i, 0, n);
+    b.set_phi(i, 1, next);
+    b.set_phi(sum, 0, zero);
+    b.set_phi(sum, 1, total);
+    b.at(done);
+    b.ret({at_top ? sum : total});
+  });
+}
+
+// The subtraction's flags decide, and one jump per iteration is taken, wherever the source tests.
+TEST(X64Tiles, Loops) {
+  EXPECT_EQ(count_down(false), "xor eax, eax; add eax, edi; add edi, 0xFFFFFFFF; jnz; ret");
+  EXPECT_EQ(
+      count_down(true),
+      "xor eax, eax; jmp; lea eax, [rax+rdi*1]; add edi, 0xFFFFFFFF; test edi, edi; jnz; ret");
+}
+
+TEST(X64Tiles, SmallSwitches) {
+  // Three cases and a default: one comparison parts three ways.
+  std::string text = text_of("i", "i", [](IrBuilder& b) {
+    std::vector<ir::BlockId> targets;
+    for (u32 i = 0; i < 4; i++) targets.push_back(b.block());
+    b.switch_to(b.param(0, kI32), targets);
+    for (u32 i = 0; i < 4; i++) {
+      b.at(targets[i]);
+      b.ret({b.c32(i + 10)});
+    }
+  });
+  EXPECT_EQ(text.substr(0, text.find("mov")), "cmp edi, 0x02; jz; jnbe; cmp edi, 0x01; jnb; ");
+}
+
+TEST(X64Tiles, LoopConstantsStayInRegisters) {
+  std::string text = text_of("l", "l", [](IrBuilder& b) {
+    Value n = b.param(0, kI64), zero = b.c64(0), key = b.c64(0x9e37'79b9'7f4a'7c15);
+    ir::BlockId head = b.block(), body = b.block(), done = b.block();
+    b.jump(head);
+    b.at(head);
+    Value i = b.phi(kI64, 2), x = b.phi(kI64, 2);
+    Value mixed = b.op(Op::kMul, kI64, b.op(Op::kXor, kI64, x, i), key);
+    Value next = b.op(Op::kAdd, kI64, i, b.c64(1));
+    b.branch(b.compare(Op::kNe, kI64, next, n), body, done);
+    b.at(body);
+    b.jump(head);
+    b.set_phi(i, 0, zero);
+    b.set_phi(i, 1, next);
+    b.set_phi(x, 0, n);
+    b.set_phi(x, 1, mixed);
+    b.at(done);
+    b.ret({mixed});
+  });
+  usize constant = text.find("0x9E3779B97F4A7C15");
+  ASSERT_NE(constant, std::string::npos) << text;
+  EXPECT_EQ(text.find("0x9E3779B97F4A7C15", constant + 1), std::string::npos) << text;
+  EXPECT_LT(constant, text.find("imul")) << text;
+  EXPECT_NE(text.find("imul"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace wring::test
