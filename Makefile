@@ -58,10 +58,14 @@ gen-src    := $(wildcard selftests/fuzz/generate*.cc)
 tool-src   := $(filter-out $(posix-src),$(wildcard selftests/host/*.cc)) $(gen-src) \
 	      selftests/core/x64/thunks_test.cc
 loader-src := $(call find,loader,*.cc)
+loader-lib := $(filter-out loader/main.cc,$(loader-src))
 test-src   := $(call find,selftests/core,*_test.cc)
 fuzz-src   := $(wildcard selftests/fuzz/fuzz_*.cc)
 bench-src  := $(wildcard selftests/bench/*.cc)
-host-src   := $(core-src) $(posix-src) $(tool-src) $(test-src) $(loader-src) $(fuzz-src) $(bench-src)
+engine-bench-src := $(wildcard selftests/bench/engine/*.cc)
+compile-bench-src := $(wildcard selftests/bench/compile/*.cc)
+host-src   := $(core-src) $(posix-src) $(tool-src) $(test-src) $(loader-src) $(fuzz-src) $(bench-src) \
+	      $(engine-bench-src) $(compile-bench-src)
 guest-src  := $(call find,wasi-kernel/examples selftests/kernel/guest,*.c)
 ktest-src  := $(wildcard selftests/kernel/test_*.c)
 ktest-sh   := $(wildcard selftests/kernel/test_*.sh)
@@ -84,11 +88,13 @@ cxx-fuzz  := $(CLANGXX)
 opt-fuzz  := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 cxxflags  := -std=c++20 $(warnings) -Ikmod -I. -MMD -MP
+loader-libs := -lbpf -luring -ldw -lelf -lz -lpthread
 # As in the kernel, where the engine must also live without these.
 coreflags := -fno-exceptions -fno-rtti -fno-threadsafe-statics -funsigned-char
 
 flags-for = $(cxxflags) $(if $(filter kmod/core/%,$(1)),$(coreflags)) \
-	$(if $(filter loader/%,$(1)),-DWRING_VERSION='"$(WRING_VERSION)"')
+	$(if $(filter loader/%,$(1)),-DWRING_VERSION='"$(WRING_VERSION)"') \
+	$(if $(filter selftests/bench/engine/%,$(1)),-I$(BUILD)/bench)
 
 define variant-rules
 $(BUILD)/$(1)/obj/%.o: %.cc Makefile
@@ -105,19 +111,20 @@ $(BUILD)/$(1)/wring-host: $(patsubst %.cc,$(BUILD)/$(1)/obj/%.o,$(tool-src)) $(B
 	@echo "  LINK    $$@"
 	@$$(cxx-$(1)) $$(opt-$(1)) -o $$@ $$^ -lZydis -lpthread
 
-$(BUILD)/$(1)/core-tests: $(patsubst %.cc,$(BUILD)/$(1)/obj/%.o,$(test-src)) $(BUILD)/$(1)/libwring_core.a
+$(BUILD)/$(1)/core-tests: $(patsubst %.cc,$(BUILD)/$(1)/obj/%.o,$(test-src) $(loader-lib)) \
+		$(BUILD)/$(1)/libwring_core.a
 	@echo "  LINK    $$@"
-	@$$(cxx-$(1)) $$(opt-$(1)) -o $$@ $$^ -lgtest -lgtest_main -lZydis -lpthread
+	@$$(cxx-$(1)) $$(opt-$(1)) -o $$@ $$^ -lgtest -lgtest_main -lZydis $$(loader-libs)
 
 $(BUILD)/$(1)/wring: $(patsubst %.cc,$(BUILD)/$(1)/obj/%.o,$(loader-src)) $(BUILD)/$(1)/libwring_core.a
 	@echo "  LINK    $$@"
-	@$$(cxx-$(1)) $$(opt-$(1)) -o $$@ $$^ -lbpf -luring -lelf -lz -lpthread
+	@$$(cxx-$(1)) $$(opt-$(1)) -o $$@ $$^ $$(loader-libs)
 
 # Wasm against eBPF, to be run in the VM: takes from the loader what it needs of it.
 $(BUILD)/$(1)/wring-compare: $(patsubst %.cc,$(BUILD)/$(1)/obj/%.o,$(bench-src) \
-		$(filter-out loader/main.cc,$(loader-src))) $(BUILD)/$(1)/libwring_core.a
+		$(loader-lib)) $(BUILD)/$(1)/libwring_core.a
 	@echo "  LINK    $$@"
-	@$$(cxx-$(1)) $$(opt-$(1)) -o $$@ $$^ -lbpf -luring -lelf -lz -lpthread
+	@$$(cxx-$(1)) $$(opt-$(1)) -o $$@ $$^ $$(loader-libs)
 
 -include $(patsubst %.cc,$(BUILD)/$(1)/obj/%.d,$(host-src))
 endef
@@ -140,7 +147,7 @@ bpf-src    := $(if $(guest-src),$(shell grep -L 'wring: no eBPF twin' $(guest-sr
 guest-name  = $(basename $(notdir $(1)))
 guest-wasm := $(foreach s,$(guest-src),$(BUILD)/guest/$(call guest-name,$(s)).wasm)
 guest-bpf  := $(foreach s,$(bpf-src),$(BUILD)/guest/$(call guest-name,$(s)).bpf.o)
-guest-hdr  := $(call find,wasi-kernel/include,*.h)
+guest-hdr  := $(call find,wasi-kernel/include selftests/kernel/guest,*.h)
 guests     := $(guest-wasm) $(guest-bpf)
 
 wasm-flags := --target=wasm32 -O2 -std=gnu11 -ffreestanding -nostdlib -mbulk-memory -msign-ext $(warnings) \
@@ -160,6 +167,77 @@ $(BUILD)/guest/$(call guest-name,$(1)).bpf.o: $(1) $(guest-hdr) Makefile
 	@$$(CLANG) $$(bpf-flags) -c -o $$@ $$<
 endef
 $(foreach s,$(guest-src),$(eval $(call guest-rules,$(s))))
+$(BUILD)/guest/cli_lines.wasm: wasm-flags += -g
+$(BUILD)/guest/fpu_%.wasm: wasm-flags += -msimd128 -ffp-contract=off
+
+# ---- Benchmark kernels: one C source each as machine code, as Wasm with and without SIMD, and through wasm2c ----------
+
+bench-kernels := $(basename $(notdir $(wildcard selftests/bench/kernels/*.c)))
+bench-cflags  := -O2 -std=gnu11 -ffreestanding $(warnings)
+bench-wasm    := --target=wasm32 -nostdlib -mbulk-memory -msign-ext -mnontrapping-fptoint \
+	-Wl,--no-entry -Wl,--stack-first -Wl,-z,stack-size=65536
+wasm2c-dir    := $(firstword $(wildcard /usr/share/wabt/wasm2c /usr/src/wasm2c))
+bench-objs    := $(foreach k,$(bench-kernels),$(BUILD)/bench/native/$(k).o $(BUILD)/bench/wasm2c/$(k).o) \
+	$(BUILD)/bench/wasm2c/wasm-rt-impl.o
+bench-modules := $(foreach k,$(bench-kernels),$(BUILD)/bench/scalar/$(k).wasm $(BUILD)/bench/simd/$(k).wasm)
+
+$(BUILD)/bench/native/%.o: selftests/bench/kernels/%.c selftests/bench/kernels/kernel.h Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CLANG) $(bench-cflags) -Drun=native_$* -c -o $@ $<
+
+$(BUILD)/bench/scalar/%.wasm: selftests/bench/kernels/%.c selftests/bench/kernels/kernel.h Makefile
+	@mkdir -p $(@D)
+	@echo "  WASM    $@"
+	@$(CLANG) $(bench-cflags) $(bench-wasm) -o $@ $<
+
+$(BUILD)/bench/simd/%.wasm: selftests/bench/kernels/%.c selftests/bench/kernels/kernel.h Makefile
+	@mkdir -p $(@D)
+	@echo "  WASM    $@"
+	@$(CLANG) $(bench-cflags) $(bench-wasm) -msimd128 -o $@ $<
+
+$(BUILD)/bench/wasm2c/%.o: $(BUILD)/bench/scalar/%.wasm selftests/bench/engine/wasm2c_glue.c
+	@mkdir -p $(@D)
+	@echo "  WASM2C  $@"
+	@wasm2c -n $* -o $(@D)/$*.c $<
+	@$(CLANG) -O2 -w -I$(@D) -I$(wasm2c-dir) -DKERNEL=$* -DSOURCE='"$*.c"' -c -o $@ \
+		selftests/bench/engine/wasm2c_glue.c
+
+$(BUILD)/bench/wasm2c/wasm-rt-impl.o: $(wasm2c-dir)/wasm-rt-impl.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CLANG) -O2 -w -I$(wasm2c-dir) -c -o $@ $<
+
+$(BUILD)/bench/kernels.inc: $(wildcard selftests/bench/kernels/*.c) Makefile
+	@mkdir -p $(@D)
+	@printf 'KERNEL(%s)\n' $(bench-kernels) > $@
+
+$(patsubst %.cc,$(BUILD)/host/obj/%.o,$(engine-bench-src)): | $(BUILD)/bench/kernels.inc
+
+$(BUILD)/host/wring-bench: $(patsubst %.cc,$(BUILD)/host/obj/%.o,$(engine-bench-src) \
+		$(filter-out selftests/host/wring_host.cc,$(tool-src))) $(bench-objs) $(BUILD)/host/libwring_core.a
+	@echo "  LINK    $@"
+	@$(cxx-host) $(opt-host) -o $@ $^ -lZydis -lpthread
+
+# All kernels in one module, and an export that does nothing, for compilers to chew on.
+$(BUILD)/bench/all/%.o: selftests/bench/kernels/%.c selftests/bench/kernels/kernel.h Makefile
+	@mkdir -p $(@D)
+	@$(CLANG) $(bench-cflags) --target=wasm32 -mbulk-memory -msign-ext -msimd128 -mnontrapping-fptoint \
+		-Drun=$*_run -c -o $@ $<
+
+$(BUILD)/bench/all.wasm: selftests/bench/compile/first.c $(bench-kernels:%=$(BUILD)/bench/all/%.o)
+	@echo "  WASM    $@"
+	@$(CLANG) $(bench-cflags) $(bench-wasm) $(bench-kernels:%=-Wl,--export=%_run) -o $@ $^
+
+$(BUILD)/bench/some.wasm: selftests/bench/compile/first.c \
+		$(foreach k,aes crc32 fib gemm json list lz tree,$(BUILD)/bench/all/$(k).o)
+	@echo "  WASM    $@"
+	@$(CLANG) $(bench-cflags) $(bench-wasm) -Wl,--export-all -o $@ $^
+
+$(BUILD)/host/wring-bench-compile: $(patsubst %.cc,$(BUILD)/host/obj/%.o,$(compile-bench-src) \
+		$(filter-out selftests/host/wring_host.cc,$(tool-src))) $(BUILD)/host/libwring_core.a
+	@echo "  LINK    $@"
+	@$(cxx-host) $(opt-host) -o $@ $^ -lZydis -lpthread
 
 # ---- Kernel self-tests ------------------------------------------------------------------------------------------
 
@@ -199,7 +277,7 @@ $(BUILD)/testdata/%/.unpacked: $(TESTDATA)/%.tar.xz
 
 # ---- Targets ----------------------------------------------------------------------------------------------------
 
-.PHONY: all demo bench-hooks test test-host test-vm style format check clean help setup modules host guests tests FORCE
+.PHONY: all demo bench-hooks bench-engine bench-compile test test-host test-vm style format check clean help setup modules host guests tests FORCE
 
 ##@ Building
 ## all: wring.ko for both kernels, the loader, the hosted engine tool and the guest programs (default)
@@ -228,6 +306,18 @@ bench-hooks: all $(BUILD)/host/wring-compare
 		scripts/vm --kernel $$k --icount --put $(BUILD)/guest --put $(BUILD)/host/wring-compare -- \
 			/wring-compare --icount --format markdown /guest && echo || exit; \
 	done
+
+## bench-engine: C as Wasm against the same C as machine code; tables in selftests/bench/results (ENGINES="v8 ...")
+ENGINES ?= wring wring-unmetered v8 wasm2c
+bench-engine: $(BUILD)/host/wring-bench $(bench-modules)
+	@mkdir -p selftests/bench/results
+	@$< --engines 'native $(ENGINES)' --markdown selftests/bench/results/engine.md \
+		--svg selftests/bench/results/engine.svg $(BUILD)/bench
+
+## bench-compile: speed and memory of compilation from 10 KB to 40 MB of code, and cost of instances
+bench-compile: $(BUILD)/host/wring-bench-compile $(BUILD)/bench/some.wasm $(BUILD)/bench/all.wasm
+	@mkdir -p selftests/bench/results
+	@$< --markdown selftests/bench/results/compile.md $(BUILD)/bench/some.wasm $(BUILD)/bench/all.wasm
 
 ##@ Testing
 ## test: everything: test-host, then test-vm; ends with the totals

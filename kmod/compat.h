@@ -27,6 +27,17 @@
 #define WRING_VM_RESERVATION VM_MAP
 #endif
 
+/* 6.11 made kernel memory part of the memory controller. */
+#if IS_ENABLED(CONFIG_MEMCG_KMEM) || \
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0) && IS_ENABLED(CONFIG_MEMCG))
+#define WRING_HAS_MEMCG 1
+#else
+#define WRING_HAS_MEMCG 0
+#endif
+
+/* 6.7: looking up the caller's account does not take a reference, an inline function around it does. */
+#define WRING_CURRENT_OBJ_CGROUP (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0))
+
 /* 6.9 renamed the mitigations' options. */
 #if IS_ENABLED(CONFIG_MITIGATION_SLS) || IS_ENABLED(CONFIG_SLS)
 #define WRING_KERNEL_SLS 1

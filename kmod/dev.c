@@ -221,7 +221,7 @@ static const struct wring_command wring_device_commands[] = {
 		      .handle = wring_program_next_id),
 	WRING_COMMAND(WRING_IOC_PROG_OPEN, struct wring_prog_open, flags,
 		      .handle = wring_program_open),
-	WRING_COMMAND(WRING_IOC_INSTANCE_NEW, struct wring_instance_new, reserved,
+	WRING_COMMAND(WRING_IOC_INSTANCE_NEW, struct wring_instance_new, features,
 		      .handle = wring_instance_create,
 		      WRING_ERROR_FIELDS(struct wring_instance_new)),
 	WRING_COMMAND(WRING_IOC_LINK_ATTACH, struct wring_link_attach, target,

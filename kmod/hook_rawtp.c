@@ -147,6 +147,13 @@ static int wring_rawtp_attach(struct wring_link *link, const struct wring_link_a
 	    attach->priority)
 		return wring_report_set(report, -EINVAL,
 					"stub_fd, ifindex, pf, hooknum or priority given");
+	/*
+	 * These are hit while the kernel moves a task's registers into or out of the FPU, as nothing else tells:
+	 * a program that uses it there would leave its own values in the task.
+	 */
+	if (wring_code_uses_fpu(link->program->code) && strstarts(link->target, "x86_fpu_"))
+		return wring_report_set(report, -EOPNOTSUPP,
+					"floats and vectors cannot be used at %s", link->target);
 	probe = wring_rawtp_probe_new(link, report);
 	if (IS_ERR(probe))
 		return PTR_ERR(probe);

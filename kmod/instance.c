@@ -19,7 +19,8 @@
 struct wring_session {
 	refcount_t refs;
 	struct mutex lock;
-	struct wring_store *store;	/* made when first needed */
+	struct wring_store *store;	/* made when first needed, for modules with these features */
+	u32 features;
 	void *stack;			/* likewise; invocations take turns on it */
 	/* Instances whose files are gone, to be put by whoever has the lock: see wring_session_reap. */
 	struct llist_head dead;
@@ -69,22 +70,33 @@ void wring_session_put(struct wring_session *session)
 	kfree(session);
 }
 
-static int wring_session_prepare(struct wring_session *session)
+/* With the session's lock held: makes it ready for modules with these features (WRING_WASM_*). */
+static int wring_session_prepare(struct wring_session *session, u32 features,
+				 struct wring_report *report)
 {
-	static const struct wring_limits limits = {
+	const struct wring_limits limits = {
 		.compile_bytes = WRING_MAX_COMPILE_BYTES,
 		.memory_pages = WRING_MAX_MEMORY_PAGES,
 		.table_entries = WRING_MAX_TABLE_ENTRIES,
 		.code_bytes = WRING_MAX_CODE_BYTES,
+		.features = features,
 	};
+
+	BUILD_BUG_ON(WRING_WASM_2 != WRING_FEATURE_WASM2 || WRING_WASM_3 != WRING_FEATURE_WASM3 ||
+		     WRING_WASM_THREADS != WRING_FEATURE_THREADS);
+	if (session->store && session->features != features)
+		return wring_report_set(report, -EINVAL,
+					"the open file's first instance had features %#x",
+					session->features);
 
 	if (!session->stack) {
 		session->stack = __vmalloc(WRING_RUN_STACK_BYTES, WRING_GFP | __GFP_ZERO);
 		if (!session->stack)
-			return -ENOMEM;
+			return wring_report_set(report, -ENOMEM, "out of memory");
 	}
 	if (!session->store && wring_store_new(&limits, &session->store))
-		return -ENOMEM;
+		return wring_report_set(report, -ENOMEM, "out of memory");
+	session->features = features;
 	return 0;
 }
 
@@ -250,8 +262,9 @@ static int wring_instance_build(struct wring_session_instance *si,
 	struct wring_error error;
 	int err;
 
-	if (wring_session_prepare(si->session))
-		return wring_report_set(report, -ENOMEM, "out of memory");
+	err = wring_session_prepare(si->session, new->features, report);
+	if (err)
+		return err;
 	err = wring_module_new(si->session->store, bytes->data, bytes->len, &si->module, &error);
 	if (err)
 		return wring_report_engine(report, err, &error, NULL);
@@ -266,15 +279,17 @@ static int wring_instance_build(struct wring_session_instance *si,
 }
 
 /* WRING_INSTANCE_F_VALIDATE, with the session's lock held. */
-static int wring_instance_validate(struct wring_session *session, const struct wring_bytes *bytes,
-				   struct wring_report *report)
+static int wring_instance_validate(struct wring_session *session,
+				   const struct wring_instance_new *new,
+				   const struct wring_bytes *bytes, struct wring_report *report)
 {
 	struct wring_module *module;
 	struct wring_error error;
 	int err;
 
-	if (wring_session_prepare(session))
-		return wring_report_set(report, -ENOMEM, "out of memory");
+	err = wring_session_prepare(session, new->features, report);
+	if (err)
+		return err;
 	err = wring_module_new(session->store, bytes->data, bytes->len, &module, &error);
 	if (err)
 		return wring_report_engine(report, err, &error, NULL);
@@ -301,9 +316,10 @@ int wring_instance_create(struct wring_call *call, void *arg)
 	struct file *file;
 	int err;
 
-	if (new->flags & ~WRING_INSTANCE_F_VALIDATE || new->reserved ||
-	    (validate && new->import_count))
+	if (new->flags & ~WRING_INSTANCE_F_VALIDATE || (validate && new->import_count))
 		return wring_report_set(&call->report, -EINVAL, "unknown flags");
+	if (new->features & ~(WRING_WASM_2 | WRING_WASM_3 | WRING_WASM_THREADS))
+		return wring_report_set(&call->report, -EINVAL, "unknown features");
 	si = kzalloc(sizeof(*si), WRING_GFP);
 	if (!si)
 		return wring_report_set(&call->report, -ENOMEM, "out of memory");
@@ -318,7 +334,7 @@ int wring_instance_create(struct wring_call *call, void *arg)
 	if (err)
 		goto err_imports;
 	if (validate)
-		err = wring_instance_validate(session, &bytes, &call->report);
+		err = wring_instance_validate(session, new, &bytes, &call->report);
 	else
 		err = wring_instance_build(si, new, &bytes, &imports, &call->report);
 	if (err || validate)

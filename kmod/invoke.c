@@ -28,6 +28,27 @@ static int wring_types_slots(const char *types)
 	return slots;
 }
 
+/* Whether all references but the host's are null: others would be addresses. */
+static bool wring_args_valid(const char *types, const u64 *values)
+{
+	for (; *types; types++) {
+		if ((*types == 'F' || *types == 'E') && *values)
+			return false;
+		values += *types == 'v' ? 2 : 1;
+	}
+	return true;
+}
+
+/* Nobody outside is told the addresses that references to functions and exceptions are. */
+static void wring_results_hide(const char *types, u64 *values)
+{
+	for (; *types; types++) {
+		if (*types == 'F' || *types == 'E')
+			*values = !!*values;
+		values += *types == 'v' ? 2 : 1;
+	}
+}
+
 static int wring_export_by_name(const struct wring_module *module, const void __user *name,
 				u32 bytes, u32 *index)
 {
@@ -159,6 +180,11 @@ int wring_invokee_invoke(const struct wring_invokee *target, struct wring_invoke
 	err = -EFAULT;
 	if (copy_from_user(values, u64_to_user_ptr(invoke->args), params * sizeof(*values)))
 		goto out;
+	if (!wring_args_valid(export.params, values)) {
+		err = wring_report_set(report, -EINVAL,
+				       "a reference to a function or an exception that is not null");
+		goto out;
+	}
 	err = mutex_lock_killable(target->lock);
 	if (err)
 		goto out;
@@ -166,6 +192,7 @@ int wring_invokee_invoke(const struct wring_invokee *target, struct wring_invoke
 	mutex_unlock(target->lock);
 	if (err)
 		goto out;
+	wring_results_hide(export.results, values);
 	invoke->result_count = invoke->trap ? 0 : results;
 	if (copy_to_user(u64_to_user_ptr(invoke->results), values,
 			 invoke->result_count * sizeof(*values)))
@@ -201,10 +228,8 @@ int wring_invokee_export(const struct wring_invokee *target, struct wring_export
 	memset(get->value, 0, sizeof(get->value));
 	memset(get->params, 0, sizeof(get->params));
 	memset(get->results, 0, sizeof(get->results));
-	if (export.kind == WRING_EXTERN_FUNC || export.kind == WRING_EXTERN_GLOBAL) {
-		strscpy(get->params, export.params, sizeof(get->params));
-		strscpy(get->results, export.results, sizeof(get->results));
-	}
+	strscpy(get->params, export.params, sizeof(get->params));
+	strscpy(get->results, export.results, sizeof(get->results));
 	if (export.kind == WRING_EXTERN_GLOBAL) {
 		err = mutex_lock_killable(target->lock);
 		if (err)
@@ -215,6 +240,7 @@ int wring_invokee_export(const struct wring_invokee *target, struct wring_export
 			return wring_report_set(report, -EIO, "the global cannot be read");
 		get->value[0] = value[0];
 		get->value[1] = value[1];
+		wring_results_hide(export.results, get->value);
 	}
 	return 0;
 }

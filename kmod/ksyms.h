@@ -8,9 +8,12 @@
 #include <linux/types.h>
 #include <linux/pgtable.h>
 
+#include "compat.h"
+
 struct bpf_prog;
 struct bpf_raw_event_map;
 struct cred;
+struct obj_cgroup;
 struct page;
 struct vm_struct;
 

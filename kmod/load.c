@@ -181,6 +181,8 @@ static void wring_program_hook_entry(const struct wring_program *program,
 		.args_in_ctx = hook->args_in_ctx,
 		.arg_count = hook->arg_count,
 		.slow_path = (unsigned long)wring_hook_slow_path,
+		.fpu_begin = (unsigned long)wring_hook_fpu_begin,
+		.fpu_end = (unsigned long)wring_hook_fpu_end,
 	};
 }
 

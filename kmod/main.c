@@ -27,6 +27,9 @@ static int __init wring_init(void)
 {
 	int err;
 
+	err = wring_target_check();
+	if (err)
+		return err;
 	err = wring_ksyms_init();
 	if (err)
 		return err;
@@ -34,6 +37,7 @@ static int __init wring_init(void)
 	if (!wring_wq)
 		return -ENOMEM;
 	wring_memory_init();
+	wring_wait_init();
 	err = wring_map_init();
 	if (err)
 		goto err_wq;

@@ -433,8 +433,8 @@ static void wring_program_sum(struct wring_program *program, struct wring_prog_i
 		info->traps += READ_ONCE(state->counters.traps);
 		info->misses += READ_ONCE(state->counters.misses);
 		info->bad_verdicts += READ_ONCE(state->counters.bad_verdicts);
-		if (state->vmctx && state->vmctx->memory)
-			info->linmem_bytes += READ_ONCE(state->vmctx->memory->bytes);
+		if (state->instance)
+			info->linmem_bytes += wring_instance_memory_bytes(state->instance);
 	}
 }
 
@@ -508,6 +508,21 @@ static int wring_program_code(struct wring_call *call, void *arg)
 	return 0;
 }
 
+static int wring_program_module(struct wring_call *call, void *arg)
+{
+	struct wring_program *program = call->file->private_data;
+	struct wring_str bytes = wring_module_bytes(program->module);
+	struct wring_prog_module *module = arg;
+
+	if (module->reserved)
+		return -EINVAL;
+	if (copy_to_user(u64_to_user_ptr(module->buffer), bytes.data,
+			 min_t(u64, bytes.len, module->bytes)))
+		return -EFAULT;
+	module->bytes = bytes.len;
+	return 0;
+}
+
 static int wring_program_run(struct wring_call *call, void *arg)
 {
 	struct wring_program *program = call->file->private_data;
@@ -563,6 +578,8 @@ static const struct wring_command wring_program_commands[] = {
 		      .handle = wring_program_info),
 	WRING_COMMAND(WRING_IOC_PROG_CODE, struct wring_prog_code, reserved,
 		      .handle = wring_program_code),
+	WRING_COMMAND(WRING_IOC_PROG_MODULE, struct wring_prog_module, reserved,
+		      .handle = wring_program_module),
 	WRING_COMMAND(WRING_IOC_PROG_UNLOAD, struct wring_prog_unload, reserved,
 		      .handle = wring_program_unload),
 	WRING_COMMAND(WRING_IOC_PROG_RUN, struct wring_prog_run, reserved,

@@ -68,10 +68,17 @@ static int wring_engine_errno(int err)
 	}
 }
 
-/* Appends the function's name to the message, if it has one. */
-static void wring_report_function(struct wring_report *report, const struct wring_module *module)
+/* Appends a function's name to the message. */
+static void wring_report_name(struct wring_report *report, const char *name)
 {
 	size_t used = strlen(report->message);
+
+	snprintf(report->message + used, sizeof(report->message) - used, " (in %s)", name);
+}
+
+/* Likewise, if the function has one. */
+static void wring_report_function(struct wring_report *report, const struct wring_module *module)
+{
 	char shown[NAME_SHOWN];
 	struct wring_str name;
 
@@ -81,7 +88,7 @@ static void wring_report_function(struct wring_report *report, const struct wrin
 	if (!name.len)
 		return;
 	wring_text_printable(shown, sizeof(shown), name.data, name.len);
-	snprintf(report->message + used, sizeof(report->message) - used, " (in %s)", shown);
+	wring_report_name(report, shown);
 }
 
 /**
@@ -104,7 +111,10 @@ int wring_report_engine(struct wring_report *report, int err, const struct wring
 	report->trap = 0;
 	wring_text_printable(report->message, sizeof(report->message), error->message,
 			     strnlen(error->message, sizeof(error->message)));
-	wring_report_function(report, module);
+	if (error->function[0])
+		wring_report_name(report, error->function);
+	else
+		wring_report_function(report, module);
 	return wring_engine_errno(err);
 }
 

@@ -5,13 +5,38 @@
  * Decisions are those of arch/x86/net/bpf_jit_comp.c (emit_indirect_jump, emit_return): the thunks are
  * the kernel's own, which boot-time alternatives have already turned into what this CPU needs.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/printk.h>
 #include <linux/random.h>
 #include <asm/cpufeature.h>
+#include <asm/fpu/api.h>
+#include <asm/fpu/types.h>
 #include <asm/nospec-branch.h>
 
 #include "compat.h"
 #include "ksyms.h"
 #include "wring.h"
+
+/* What code with VEX encodings needs the kernel to switch. */
+#define VECTOR_STATE (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)
+/* CpuFeature bits of core/link/code.h. */
+#define CPU_AVX (1u << 6)
+#define CPU_AVX2 (1u << 7)
+
+/**
+ * wring_target_check - whether generated code can run on this CPU at all
+ *
+ * Context: module initialization.
+ * Return: 0, or -ENODEV after saying in the log what is missing.
+ */
+int wring_target_check(void)
+{
+	if (boot_cpu_has(X86_FEATURE_XMM4_1) && boot_cpu_has(X86_FEATURE_SSSE3))
+		return 0;
+	pr_err("this CPU lacks SSE4.1, which compiled programs need\n");
+	return -ENODEV;
+}
 
 static void wring_target_thunks(struct wring_target *target)
 {
@@ -48,6 +73,11 @@ void wring_target_get(struct wring_target *target)
 {
 	memset(target, 0, sizeof(*target));
 	target->cpu = wring_cpu_features();
+	/* The CPU has it, but the kernel may have been told to do without. */
+	if (!boot_cpu_has(X86_FEATURE_AVX) || !cpu_has_xfeatures(VECTOR_STATE, NULL))
+		target->cpu &= ~(CPU_AVX | CPU_AVX2);
+	else if (!boot_cpu_has(X86_FEATURE_AVX2))
+		target->cpu &= ~CPU_AVX2;
 	target->ibt = IS_ENABLED(CONFIG_X86_KERNEL_IBT);
 	target->sls = WRING_KERNEL_SLS;
 	wring_target_thunks(target);

@@ -49,6 +49,26 @@ void wring_memory_exit(void);
 /* Reservations in use, and kept for reuse. */
 void wring_memory_count(u32 *used, u32 *pooled);
 
+/* ---- charge.c: memory cgroups ---- */
+
+struct obj_cgroup;
+/* The caller's account, or NULL if nobody counts; to be put. */
+struct obj_cgroup *wring_charge_owner(void);
+void wring_charge_put(struct obj_cgroup *owner);
+/* Whole pages. 0 or -ENOMEM. May sleep. */
+int wring_charge(struct obj_cgroup *owner, size_t bytes);
+void wring_uncharge(struct obj_cgroup *owner, size_t bytes);
+
+/* ---- wait.c: wring_os_wait, wring_os_notify ---- */
+
+void wring_wait_init(void);
+
+/* ---- fpu.c: wring_os_fpu_* ---- */
+
+/* struct wring_hook_entry::fpu_begin, ::fpu_end. Any context, NMI included. */
+u32 wring_hook_fpu_begin(void);
+void wring_hook_fpu_end(void);
+
 /* ---- code_mem.c: executable memory ---- */
 
 /*
@@ -67,6 +87,8 @@ u64 wring_text_total(void);
 
 /* ---- target.c ---- */
 
+/* 0, or -ENODEV on a CPU that is too old. */
+int wring_target_check(void);
 /* Fills in what this CPU has and the kernel's mitigations ask for now. Any context. */
 void wring_target_get(struct wring_target *target);
 /* The same as WRING_MITIGATION_* bits. */
@@ -86,7 +108,13 @@ void wring_text_printable(char *dst, size_t size, const char *src, size_t len);
 /* ---- bind.c: imports ---- */
 
 /* struct wring_extern_desc::kind, as in the binary format. */
-enum { WRING_EXTERN_FUNC, WRING_EXTERN_TABLE, WRING_EXTERN_MEMORY, WRING_EXTERN_GLOBAL };
+enum {
+	WRING_EXTERN_FUNC,
+	WRING_EXTERN_TABLE,
+	WRING_EXTERN_MEMORY,
+	WRING_EXTERN_GLOBAL,
+	WRING_EXTERN_TAG,
+};
 
 /* What imports are satisfied with. */
 struct wring_bind_source {

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace wring::loader {
@@ -94,6 +95,37 @@ ProgramInfo program_info(const Fd& program) {
     info.map_ids.resize(info.raw.map_count);
     if (info.raw.map_count <= room) return info;
   }
+}
+
+std::vector<std::uint8_t> program_module(const Fd& program) {
+  std::vector<std::uint8_t> bytes;
+  for (;;) {
+    wring_prog_module module{};
+    module.buffer = user_address(bytes.data());
+    module.bytes = bytes.size();
+    command(program.get(), WRING_IOC_PROG_MODULE, &module, "the program's module");
+    bool is_whole = module.bytes <= bytes.size();
+    bytes.resize(module.bytes);
+    if (is_whole) return bytes;
+  }
+}
+
+std::uint32_t frame_count(const wring_trap_info& trap) {
+  return std::min<std::uint32_t>(trap.frame_count, WRING_MAX_FRAMES);
+}
+
+void find_trap_lines(const Fd& program, ProgramInfo* info) {
+  const wring_trap_info& trap = info->raw.trap;
+  if (!trap.time_ns || !frame_count(trap)) return;
+  std::vector<std::uint32_t> offsets;
+  for (std::uint32_t i = 0; i < frame_count(trap); i++) offsets.push_back(trap.frames[i].offset);
+  std::vector<SourceLine> lines = source_lines(program_module(program), offsets);
+  std::copy(lines.begin(), lines.end(), info->trap_lines);
+}
+
+void find_source(Failure* failure, const std::vector<std::uint8_t>& module) {
+  if (failure->exit_code != kExitTrapped || !failure->offset) return;
+  failure->source = source_lines(module, {*failure->offset})[0];
 }
 
 void unload_program(const Fd& program, const std::string& name) {

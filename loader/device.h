@@ -87,8 +87,18 @@ wring_link_info link_info(const Fd& device, std::uint32_t id);
 struct ProgramInfo {
   wring_prog_info raw;
   std::vector<std::uint32_t> map_ids;
+  // Where the frames of the last trap are in the source, by frame; all unknown until find_trap_lines.
+  SourceLine trap_lines[WRING_MAX_FRAMES];
 };
 ProgramInfo program_info(const Fd& program);
+// The WebAssembly binary of a program.
+std::vector<std::uint8_t> program_module(const Fd& program);
+// Fills in info->trap_lines, if the program has trapped and its module has debug information.
+void find_trap_lines(const Fd& program, ProgramInfo* info);
+// The frames of a trap, innermost first: a number within the record.
+std::uint32_t frame_count(const wring_trap_info& trap);
+// Fills in the source line of a trap that `failure` tells of.
+void find_source(Failure* failure, const std::vector<std::uint8_t>& module);
 
 // Lets go of a kept program. EBUSY while it is attached.
 void unload_program(const Fd& program, const std::string& name);

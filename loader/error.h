@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "loader/source_lines.h"
+
 namespace wring::loader {
 
 constexpr int kExitFailed = 1, kExitUsage = 2, kExitTrapped = 134;
@@ -17,6 +19,7 @@ struct Failure : std::runtime_error {
   int error = 0;                   // errno of the system call behind it, if there is one
   std::optional<unsigned> func;    // function index in the module
   std::optional<unsigned> offset;  // byte offset in the module
+  SourceLine source;               // of that offset, if the module tells
 };
 
 inline Failure usage_error(const std::string& message) { return Failure(message, kExitUsage); }

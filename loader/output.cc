@@ -39,6 +39,10 @@ void Output::print(const Failure& failure) const {
     document["error"] = failure.what();
     if (failure.func) document["func"] = *failure.func;
     if (failure.offset) document["offset"] = *failure.offset;
+    if (failure.source.line) {
+      document["file"] = failure.source.file;
+      document["line"] = failure.source.line;
+    }
     print(document);
     return;
   }
@@ -54,6 +58,7 @@ void Output::print(const Failure& failure) const {
     }
     line += ")";
   }
+  if (failure.source.line) line += " at " + line_text(failure.source);
   std::fprintf(stderr, "%s\n", printable(line).c_str());
 }
 

@@ -158,7 +158,12 @@ Fd load(const Fd& device, const Guest& guest, const LoadRequest& request) {
   load.fuel = request.fuel;
   set_field(load.name, request.name, "name");
   set_field(load.entry, request.entry, "entry");
-  return Fd(command(device.get(), WRING_IOC_PROG_LOAD, &load, request.file));
+  try {
+    return Fd(command(device.get(), WRING_IOC_PROG_LOAD, &load, request.file));
+  } catch (Failure& failure) {
+    find_source(&failure, guest.bytes);
+    throw;
+  }
 }
 
 }  // namespace

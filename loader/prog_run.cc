@@ -86,20 +86,23 @@ int run_hook(const FoundProgram& program, const RunRequest& request, const Outpu
   command(program.fd.get(), WRING_IOC_PROG_RUN, &run, "run " + field_text(program.info.raw.name));
   if (!request.output.empty())
     write_file(request.output, output, std::min(run.data_out_bytes, kMaxPacketBytes));
-  wring_trap_info trap{};
-  if (run.trap) trap = program_info(program.fd).raw.trap;
+  ProgramInfo info{};
+  if (run.trap) {
+    info = program_info(program.fd);
+    find_trap_lines(program.fd, &info);
+  }
   if (out.json()) {
     Json json;
     json["retval"] = run.verdict;
     json["duration"] = run.duration_ns;
-    if (run.trap) json["last_trap"] = trap_json(trap);
+    if (run.trap) json["last_trap"] = trap_json(info);
     out.print(json);
   } else {
     say("Return value: %u, duration%s: %lluns\n", run.verdict, run.repeat > 1 ? " (average)" : "",
         static_cast<unsigned long long>(run.duration_ns));
     if (run.trap)
-      say("Trapped: %s, in %s\n", printable(field_text(trap.text)).c_str(),
-          trap.frame_count ? frame_text(trap.frames[0]).c_str() : "?");
+      say("Trapped: %s, in %s\n", printable(field_text(info.raw.trap.text)).c_str(),
+          frame_count(info.raw.trap) ? frame_text(info, 0).c_str() : "?");
   }
   return run.trap ? kExitTrapped : 0;
 }
@@ -152,7 +155,11 @@ int run_export(const FoundProgram& program, const RunRequest& request, const Out
   invoke.error = user_address(&info);
   invoke.error_bytes = sizeof(info);
   ioctl_checked(program.fd.get(), WRING_IOC_INVOKE, &invoke, &info, "run " + name);
-  if (invoke.trap) throw reported_failure("run " + name, info);
+  if (invoke.trap) {
+    Failure failure = reported_failure("run " + name, info);
+    find_source(&failure, program_module(program.fd));
+    throw failure;
+  }
   Json json;
   json["results"] = Json::array();
   for (std::size_t i = 0; i < results.size(); i++) {

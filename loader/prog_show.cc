@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 // wring prog show, unload.
-#include <algorithm>
 #include <ctime>
 
 #include "loader/commands.h"
@@ -34,22 +33,22 @@ time_t wall_time(std::uint64_t boot_ns) {
   return (boot + static_cast<std::int64_t>(boot_ns) + 500'000'000) / 1'000'000'000;
 }
 
-std::uint32_t frame_count(const wring_trap_info& trap) {
-  return std::min<std::uint32_t>(trap.frame_count, WRING_MAX_FRAMES);
-}
-
 unsigned long long number(std::uint64_t n) { return n; }
 
 }  // namespace
 
-std::string frame_text(const wring_frame& frame) {
+std::string frame_text(const ProgramInfo& info, std::uint32_t i) {
+  const wring_frame& frame = info.raw.trap.frames[i];
+  const SourceLine& source = info.trap_lines[i];
   char where[64];
   std::string name = field_text(frame.name);
   std::snprintf(where, sizeof(where), " (function %u, offset 0x%x)", frame.func, frame.offset);
-  return (name.empty() ? "<unnamed>" : printable(name)) + where;
+  return (name.empty() ? "<unnamed>" : printable(name)) + where +
+         (source.line ? " at " + printable(line_text(source)) : "");
 }
 
-Json trap_json(const wring_trap_info& trap) {
+Json trap_json(const ProgramInfo& info) {
+  const wring_trap_info& trap = info.raw.trap;
   Json json;
   json["reason"] = field_text(trap.text);
   json["cpu"] = trap.cpu;
@@ -60,6 +59,10 @@ Json trap_json(const wring_trap_info& trap) {
     frame["name"] = field_text(trap.frames[i].name);
     frame["func"] = trap.frames[i].func;
     frame["offset"] = trap.frames[i].offset;
+    if (info.trap_lines[i].line) {
+      frame["file"] = info.trap_lines[i].file;
+      frame["line"] = info.trap_lines[i].line;
+    }
     json["frames"].push_back(frame);
   }
   return json;
@@ -89,7 +92,7 @@ Json program_json(const ProgramInfo& info) {
   json["traps"] = raw.traps;
   json["misses"] = raw.misses;
   json["bad_verdicts"] = raw.bad_verdicts;
-  if (raw.trap.time_ns) json["last_trap"] = trap_json(raw.trap);
+  if (raw.trap.time_ns) json["last_trap"] = trap_json(info);
   return json;
 }
 
@@ -120,7 +123,7 @@ void program_text(const ProgramInfo& info) {
   if (!raw.trap.time_ns) return;
   say("\tlast_trap: %s, on CPU %u\n", printable(field_text(raw.trap.text)).c_str(), raw.trap.cpu);
   for (std::uint32_t i = 0; i < frame_count(raw.trap); i++)
-    say("\t\t#%u %s\n", i, frame_text(raw.trap.frames[i]).c_str());
+    say("\t\t#%u %s\n", i, frame_text(info, i).c_str());
 }
 
 int prog_show(Words words, const Output& out) {
@@ -134,7 +137,8 @@ int prog_show(Words words, const Output& out) {
   else
     programs = all_programs(device);
   Json all = Json::array();
-  for (const FoundProgram& program : programs) {
+  for (FoundProgram& program : programs) {
+    find_trap_lines(program.fd, &program.info);
     if (out.json())
       all.push_back(program_json(program.info));
     else

@@ -12,8 +12,9 @@ namespace wring::loader {
 Json program_json(const ProgramInfo& info);
 void program_text(const ProgramInfo& info);
 
-Json trap_json(const wring_trap_info& trap);
-// "read_option (function 3, offset 0x1d4)"
-std::string frame_text(const wring_frame& frame);
+// The last trap.
+Json trap_json(const ProgramInfo& info);
+// Its `i`th frame: "read_option (function 3, offset 0x1d4) at packet.c:12"
+std::string frame_text(const ProgramInfo& info, std::uint32_t i);
 
 }  // namespace wring::loader

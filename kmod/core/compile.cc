@@ -3,8 +3,8 @@
 // below it, each in an arena that is reset for the next.
 #include "core/compile.h"
 
+#include "core/base/new.h"
 #include "core/ir/verify.h"
-#include "core/link/callgraph.h"
 
 namespace wring {
 
@@ -35,13 +35,14 @@ struct ModuleCompiler {
   Arena function_arena;
   link::CallGraph graph;
 
-  ModuleCompiler(const CompileRequest& r, CodeBuilder* c, CompileResult* out)
-      : request(r),
-        module(*r.module),
+  ModuleCompiler(const CompileRequest* r, CodeBuilder* c, CompileResult* out)
+      : request(*r),
+        module(*r->module),
         code(c),
         result(out),
-        graph_arena(r.max_bytes),
-        function_arena(r.max_bytes) {}
+        graph_arena(r->max_bytes),
+        function_arena(r->max_bytes) {}
+  Err run(Arena* arena, Diag* diag);
 
   // Whether the function is another instance's.
   bool is_foreign(u32 func) const {
@@ -49,6 +50,7 @@ struct ModuleCompiler {
            request.bindings.functions[func].kind == BindingKind::kWasm;
   }
   Err function(u32 func, Diag* diag);
+  Err note_graph(Arena* arena, Diag* diag);
   Err functions(Diag* diag);
   Err adapters(Diag* diag);
   Err array_entries(Diag* diag);
@@ -63,11 +65,12 @@ Err ModuleCompiler::function(u32 func, Diag* diag) {
   x64::FunctionOptions options;
   options.check_stack = is_recursive || below > kMaxUncheckedCallees;
   options.consume_fuel = is_recursive && request.metered;
+  options.tail_bytes = graph.tail_bytes();
 
   function_arena.reset();
   {
     ir::Function f(&function_arena);
-    TRY(compile_to_ir(request, func, &f, nullptr, diag));
+    TRY(compile_to_ir(request, graph, func, &f, nullptr, diag));
     TRY(x64::compile_function(f, request.bindings, request.target, options, request.check,
                               &function_arena, code, diag));
   }
@@ -102,7 +105,8 @@ Err ModuleCompiler::adapters(Diag* diag) {
 Err ModuleCompiler::array_entry(u32 func, Diag* diag) {
   if (code->array_entries[func] != kNone || code->functions[func].entry == kNone) return Err::kOk;
   u32 offset = code->bytes.size();
-  TRY(x64::emit_array_entry(module.func_type(func), func, request.target, code, diag));
+  TRY(x64::emit_array_entry(module.func_type(func), func, request.target, graph.tail_bytes(), code,
+                            diag));
   code->array_entries[func] = offset;
   return Err::kOk;
 }
@@ -133,33 +137,58 @@ Err ModuleCompiler::hook_entry(Diag* diag) {
   if (!request.has_hook) return Err::kOk;
   x64::HookEntry hook = request.hook;
   hook.own_stack = result->needs_stack;
+  hook.tail_bytes = graph.tail_bytes();
   return x64::emit_hook_entry(hook, request.target, code, &result->hook_entry, diag);
+}
+
+Err ModuleCompiler::run(Arena* arena, Diag* diag) {
+  u32 functions_count = module.functions.size();
+  code->functions = arena->make_array<FunctionCode>(functions_count);
+  code->array_entries = arena->make_array<u32>(functions_count);
+  if (code->functions.size() != functions_count || code->array_entries.size() != functions_count)
+    return diag->no_memory();
+  for (u32 i = 0; i < functions_count; i++) {
+    code->functions[i] = FunctionCode();
+    code->array_entries[i] = kNone;
+  }
+  TRY(check_hook(diag));
+  TRY(graph.build(module, request.bindings, request.type_ids, &graph_arena, diag));
+  TRY(note_graph(arena, diag));
+  TRY(adapters(diag));
+  TRY(functions(diag));
+  TRY(x64::emit_stubs(request.target, code, diag));
+  TRY(array_entries(diag));
+  TRY(hook_entry(diag));
+  if (result->stack_bytes > kInlineStackBytes) result->needs_stack = true;
+  return Err::kOk;
+}
+
+Err ModuleCompiler::note_graph(Arena* arena, Diag* diag) {
+  result->tail_bytes = graph.tail_bytes();
+  result->has_throw = graph.has_throw();
+  result->calls_outside = graph.calls_outside();
+  if (graph.calls_outside()) code->uses |= kUsesUnknown;
+  if (!result->growing_tables.init(arena, module.tables.size())) return diag->no_memory();
+  result->growing_tables.merge(graph.growing_tables());
+  for (u8 throws : graph.may_throw())
+    if (throws) code->uses |= kUsesExceptions;
+  return Err::kOk;
 }
 
 }  // namespace
 
-Err check_supported(const Module& module, Diag* diag) {
-  for (const Global& global : module.globals)
-    if (is_ref(global.type.type))
-      return diag->fail(Err::kUnsupported, kNone, global.init.begin,
-                        "not supported yet: global of type %s", name_of(global.type.type));
-  for (const Table& table : module.tables)
-    if (table.type.elem != ValType::kFuncRef)
-      return diag->fail(Err::kUnsupported, kNone, kNone, "not supported yet: table of type %s",
-                        name_of(table.type.elem));
-  for (const ElementSegment& segment : module.elements)
-    if (segment.type != ValType::kFuncRef)
-      return diag->fail(Err::kUnsupported, kNone, segment.offset.begin,
-                        "not supported yet: element segment of type %s", name_of(segment.type));
-  return Err::kOk;
-}
-
-Err compile_to_ir(const CompileRequest& request, u32 func, ir::Function* out,
-                  opt::PassObserver* observer, Diag* diag) {
+Err compile_to_ir(const CompileRequest& request, const link::CallGraph& graph, u32 func,
+                  ir::Function* out, opt::PassObserver* observer, Diag* diag) {
   VerifyingObserver verifying;
   if (!observer && request.check) observer = &verifying;
-  ir::BuildContext context = {request.module, &request.bindings, request.type_ids, request.metered,
-                              request.max_memory_pages};
+  ir::BuildContext context;
+  context.module = request.module;
+  context.bindings = &request.bindings;
+  context.type_ids = request.type_ids;
+  context.metered = request.metered;
+  context.max_memory_pages = request.max_memory_pages;
+  context.may_throw = graph.may_throw();
+  context.indirect_may_throw = graph.indirect_may_throw();
   TRY(ir::build(context, func, out, diag));
   if (observer) TRY(observer->after_pass("build", *out, diag));
   return request.optimize ? opt::optimize(out, observer, diag) : opt::prepare(out, observer, diag);
@@ -167,27 +196,11 @@ Err compile_to_ir(const CompileRequest& request, u32 func, ir::Function* out,
 
 Err compile_module(const CompileRequest& request, Arena* arena, CodeBuilder* code,
                    CompileResult* result, Diag* diag) {
-  ModuleCompiler compiler(request, code, result);
-  u32 functions = request.module->functions.size();
-  code->functions = arena->make_array<FunctionCode>(functions);
-  code->array_entries = arena->make_array<u32>(functions);
-  if (code->functions.size() != functions || code->array_entries.size() != functions)
-    return diag->no_memory();
-  for (u32 i = 0; i < functions; i++) {
-    code->functions[i] = FunctionCode();
-    code->array_entries[i] = kNone;
-  }
-  TRY(check_supported(*request.module, diag));
-  TRY(compiler.check_hook(diag));
-  TRY(compiler.graph.build(*request.module, request.bindings, request.type_ids,
-                           &compiler.graph_arena, diag));
-  TRY(x64::emit_stubs(request.target, code, diag));
-  TRY(compiler.adapters(diag));
-  TRY(compiler.functions(diag));
-  TRY(compiler.array_entries(diag));
-  TRY(compiler.hook_entry(diag));
-  if (result->stack_bytes > kInlineStackBytes) result->needs_stack = true;
-  return Err::kOk;
+  auto* compiler = make_object<ModuleCompiler>(&request, code, result);
+  if (!compiler) return diag->no_memory();
+  Err err = compiler->run(arena, diag);
+  destroy_object(compiler);
+  return err;
 }
 
 }  // namespace wring

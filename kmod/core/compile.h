@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/ir/build.h"
+#include "core/link/callgraph.h"
 #include "core/link/code.h"
 #include "core/opt/opt.h"
 #include "core/x64/x64.h"
@@ -27,17 +28,20 @@ struct CompileResult {
   bool needs_stack = false;  // see wring_code_needs_stack
   u64 stack_bytes = 0;       // see wring_code_stack_bytes
   u32 hook_entry = kNone;
+  // What instances need to know of the call graph (link/callgraph.h).
+  u32 tail_bytes = 0;
+  bool has_throw = false;
+  bool calls_outside = false;
+  BitSet growing_tables;
 };
 
-// Whether the module uses what is validated but not supported yet outside of functions: Err::kUnsupported.
-Err check_supported(const Module& module, Diag* diag);
-
-// Compiles everything into *code, which is in `arena`. May sleep; asks wring_os_yield between functions.
+// Compiles everything into *code, which is in `arena`, as is what *result refers to. May sleep; asks wring_os_yield
+// between functions.
 Err compile_module(const CompileRequest& request, Arena* arena, CodeBuilder* code,
                    CompileResult* result, Diag* diag);
 
-// The first two stages for one function, as compile_module runs them.
-Err compile_to_ir(const CompileRequest& request, u32 func, ir::Function* out,
-                  opt::PassObserver* observer, Diag* diag);
+// The first two stages for one function, as compile_module runs them, with the module's call graph.
+Err compile_to_ir(const CompileRequest& request, const link::CallGraph& graph, u32 func,
+                  ir::Function* out, opt::PassObserver* observer, Diag* diag);
 
 }  // namespace wring

@@ -4,6 +4,7 @@
 
 #include "core/base/new.h"
 #include "core/compile.h"
+#include "core/runtime/instance.h"
 #include "core/runtime/lifetime.h"
 
 using namespace wring;  // NOLINT(google-build-using-namespace): everything below is C functions
@@ -36,11 +37,14 @@ char letter_of(ValType type) {
     case ValType::kF32: return 'f';
     case ValType::kF64: return 'd';
     case ValType::kV128: return 'v';
-    case ValType::kFuncRef: return 'F';
-    case ValType::kExternRef: return 'X';
-    case ValType::kBottom: break;
+    default: break;
   }
-  WRING_UNREACHABLE();
+  WRING_ASSERT(is_ref(type));
+  switch (top_of(type)) {
+    case ValType::kExternRef: return 'X';
+    case ValType::kExnRef: return 'E';
+    default: return 'F';
+  }
 }
 
 template <usize N>
@@ -64,6 +68,8 @@ void describe(const Module& module, ExternKind kind, u32 index, wring_extern_des
     to_letters({&type.type, 1}, out->results);
     if (type.is_mutable) out->params[0] = 'm';
   }
+  if (kind == ExternKind::kTable) to_letters({&module.tables[index].type.elem, 1}, out->results);
+  if (kind == ExternKind::kTag) to_letters(module.tag_type(index).params, out->params);
   if (kind != ExternKind::kFunc) return;
   to_letters(module.func_type(index).params, out->params);
   to_letters(module.func_type(index).results, out->results);
@@ -179,6 +185,8 @@ void convert_hook(const wring_hook_entry& from, x64::HookEntry* to) {
   to->pkt_end_offset = from.pkt_end_offset;
   to->args_in_ctx = from.args_in_ctx != 0;
   to->slow_path = from.slow_path;
+  to->fpu_begin = from.fpu_begin;
+  to->fpu_end = from.fpu_end;
 }
 
 Err convert_options(const wring_module& module, const wring_compile_options& options, Arena* arena,
@@ -218,23 +226,39 @@ Err compile(wring_module* module, const wring_compile_options& options, wring_co
   if (code->binding_kinds.size() != functions.size()) return diag->no_memory();
   for (u32 i = 0; i < functions.size(); i++) code->binding_kinds[i] = functions[i].kind;
   code->target = request->target;
+  code->tail_bytes = result.tail_bytes;
   code->hook_entry = result.hook_entry;
   code->stack.own_stack = result.needs_stack;
   code->stack.bytes = static_cast<u32>(min<u64>(result.stack_bytes, kNone));
-  return Err::kOk;
+  code->plan.uses_fpu = (builder->uses & kUsesFpu) != 0 || result.calls_outside;
+  return runtime::make_plan(code, result.growing_tables, result.has_throw, diag);
 }
 
 // The image's size with its padding.
 u64 image_bytes(const wring_code& code) { return align_up(code.image.bytes, 16); }
 
 Err intern_types(wring_module* module, Diag* diag) {
-  Span<const FuncType> types = module->module->types;
-  if (types.empty()) return Err::kOk;
-  module->type_ids = static_cast<u32*>(wring_os_alloc(usize{types.size()} * sizeof(u32)));
+  const Module& decoded = *module->module;
+  u32 count = decoded.types.size();
+  if (count == 0) return Err::kOk;
+  module->type_ids = static_cast<u32*>(wring_os_alloc(usize{count} * sizeof(u32)));
   if (!module->type_ids) return diag->no_memory();
-  for (u32 i = 0; i < types.size(); i++)
-    TRY(module->store->signatures.intern(types[i], &module->type_ids[i], diag));
+  for (u32 begin = 0, end; begin < count; begin = end) {
+    end = begin + 1;
+    while (end < count && decoded.type_group_begin[end] == begin) end++;
+    TRY(module->store->signatures.intern(decoded.types, begin, end, {module->type_ids, count},
+                                         diag));
+  }
   return Err::kOk;
+}
+
+Features features_of(const wring_limits& limits) {
+  Features features;
+  if (limits.features) {
+    features.wasm3 = (limits.features & WRING_FEATURE_WASM3) != 0;
+    features.threads = (limits.features & WRING_FEATURE_THREADS) != 0;
+  }
+  return features;
 }
 
 }  // namespace
@@ -267,13 +291,15 @@ extern "C" int wring_module_new(wring_store* store, const void* bytes, unsigned 
   if (!module) return runtime::report(diag.no_memory(), diag, err);
   module->store = store;
   runtime::take_handle(store);
-  Features features = {(store->limits.features & WRING_FEATURE_WASM3) != 0};
-  Err result = decode(Bytes(static_cast<const u8*>(bytes), len), features,
-                      compile_bytes(store->limits), &module->module, &diag);
+  Bytes input(static_cast<const u8*>(bytes), len);
+  Err result = decode(input, features_of(store->limits), compile_bytes(store->limits),
+                      &module->module, &diag);
   if (result == Err::kOk) result = intern_types(module, &diag);
   if (result != Err::kOk) {
     wring_module_put(module);
-    return runtime::report(result, diag, err);
+    int number = runtime::report(result, diag, err);
+    runtime::name_function(input, err);
+    return number;
   }
   *out = module;
   return 0;
@@ -317,6 +343,10 @@ extern "C" int wring_module_export(const wring_module* module, unsigned int i,
   return 0;
 }
 
+extern "C" wring_str wring_module_bytes(const wring_module* module) {
+  return to_str(module->module->bytes);
+}
+
 extern "C" int wring_module_custom(const wring_module* module, const char* name, unsigned int n,
                                    wring_str* out) {
   *out = {};
@@ -356,8 +386,10 @@ extern "C" int wring_compile(wring_module* module, const wring_compile_options* 
   runtime::take_handle(module->store);
   Err result = compile(module, *options, code, &diag);
   if (result != Err::kOk) {
+    int number = runtime::report(result, diag, err);
+    runtime::name_function(*module->module, err);
     wring_code_put(code);
-    return runtime::report(result, diag, err);
+    return number;
   }
   *out = code;
   return 0;
@@ -389,6 +421,7 @@ extern "C" int wring_code_place(wring_code* code, void* dst, unsigned long long 
   if (result != Err::kOk) return runtime::report(result, diag, err);
   code->is_placed = true;
   code->scratch.reset();
+  runtime::place_plan(code);
   return 0;
 }
 
@@ -418,6 +451,8 @@ extern "C" int wring_code_function(const wring_code* code, unsigned int func, un
 }
 
 extern "C" int wring_code_needs_stack(const wring_code* code) { return code->stack.own_stack; }
+
+extern "C" int wring_code_uses_fpu(const wring_code* code) { return code->plan.uses_fpu; }
 
 extern "C" unsigned int wring_code_stack_bytes(const wring_code* code) { return code->stack.bytes; }
 

@@ -39,6 +39,7 @@ struct wring_error {
 	unsigned int func;	/* function index, or WRING_NO_INDEX */
 	unsigned int offset;	/* byte offset in the module, or WRING_NO_INDEX */
 	char message[160];
+	char function[64];	/* the function's name if it has one, printable */
 };
 
 struct wring_store;
@@ -53,9 +54,11 @@ struct wring_limits {
 	unsigned int memory_pages;		/* per linear memory; declared maxima are clamped to it */
 	unsigned int table_entries;		/* per table */
 	unsigned int code_bytes;
-	unsigned int features;			/* WRING_FEATURE_* */
+	unsigned int features;			/* WRING_FEATURE_*: what modules may contain; 0: all of it */
 };
-#define WRING_FEATURE_WASM3 1u
+#define WRING_FEATURE_WASM2 1u		/* implied */
+#define WRING_FEATURE_WASM3 2u
+#define WRING_FEATURE_THREADS 4u
 
 int wring_store_new(const struct wring_limits *limits, struct wring_store **out);
 void wring_store_put(struct wring_store *store);
@@ -72,7 +75,7 @@ struct wring_str {
 	unsigned int len;
 };
 
-/* kinds as in the binary format: 0 function, 1 table, 2 memory, 3 global */
+/* kinds as in the binary format: 0 function, 1 table, 2 memory, 3 global, 4 tag */
 struct wring_extern_desc {
 	struct wring_str module;	/* imports only */
 	struct wring_str name;
@@ -80,8 +83,9 @@ struct wring_extern_desc {
 	unsigned int index;		/* in the index space of the kind */
 	unsigned int offset;		/* imports: where in the module */
 	/*
-	 * Functions: types as letters, i l f d v F X (i32 i64 f32 f64 v128 funcref externref); "?" after 30. Globals:
-	 * results holds the type's letter, params "m" if it is mutable.
+	 * Functions: types as letters, i l f d v F X E (i32 i64 f32 f64 v128 and references to functions, of the host,
+	 * to exceptions, whatever their exact type); "?" after 30. Tags: params. Globals: results holds the type's
+	 * letter, params "m" if it is mutable. Tables: results holds the elements' letter.
 	 */
 	char params[32];
 	char results[32];
@@ -92,6 +96,8 @@ int wring_module_import(const struct wring_module *module, unsigned int i,
 unsigned int wring_module_export_count(const struct wring_module *module);
 int wring_module_export(const struct wring_module *module, unsigned int i,
 			struct wring_extern_desc *out);
+/* The binary, as it was given. */
+struct wring_str wring_module_bytes(const struct wring_module *module);
 /* Custom section by NUL-terminated name; the n-th of that name. */
 int wring_module_custom(const struct wring_module *module, const char *name, unsigned int n,
 			struct wring_str *out);
@@ -155,6 +161,11 @@ struct wring_hook_entry {
 	unsigned int arg_count;
 	/* u32 slow_path(struct wring_vmctx *, u32 event, u32 value) with event = WRING_HOOK_*: any context */
 	unsigned long long slow_path;
+	/*
+	 * u32 fpu_begin(void), whether vector registers may be used now (0: a miss), and void fpu_end(void): called
+	 * around programs that use them (wring_code_uses_fpu), on the hook's own stack.
+	 */
+	unsigned long long fpu_begin, fpu_end;
 };
 enum wring_hook_event {
 	WRING_HOOK_MISS,	/* the vmctx was busy (value unused); vmctx must not be touched */
@@ -201,6 +212,8 @@ int wring_code_function(const struct wring_code *code, unsigned int func, unsign
 			unsigned int *end);
 /* Whether a program needs its own stack: recursion, or frames beyond the inline bound. */
 int wring_code_needs_stack(const struct wring_code *code);
+/* Whether invocations may use the FPU: wring_invoke and hook entries bracket them then. */
+int wring_code_uses_fpu(const struct wring_code *code);
 /* The most stack an acyclic program uses, in bytes; meaningless if the call graph has cycles. */
 unsigned int wring_code_stack_bytes(const struct wring_code *code);
 /* pc (absolute) to function index and Wasm offset: trap sites and return addresses. 0 or -1. Any context. */
@@ -242,21 +255,35 @@ int wring_instance_set_stack(struct wring_instance *instance, void *stack,
 unsigned int wring_module_start(const struct wring_module *module);
 
 /*
- * Calls function `func` (its signature is the caller's to respect: argv holds max(params, results) u64s) on
+ * Calls function `func` (its signature is the caller's to respect: argv holds max(params, results) u64s, v128 taking
+ * two, the low one first; floats are their bits, references words, null 0; references of the host any word, others only
+ * such as the engine gave out for the instance or one linked to it and never ones to exceptions) on
  * the stack [stack, stack + stack_bytes), or on the current stack if stack is NULL (then the program
  * must not need its own: wring_code_needs_stack). func must be exported, the start function or the hook's.
  * Returns 0 or the trap reason. *fuel is the budget and, on return, what is left; it is handed to the program in
  * slices, with a call of wring_os_yield between them. May sleep (memory.grow, host calls with may_sleep).
- * Fails with WRING_TRAP_HostError when the vmctx is busy, func cannot be called or the stack is missing or smaller
- * than WRING_MIN_STACK_BYTES. The caller keeps the task on its CPU only if it must.
+ * Fails with WRING_TRAP_HostError when the vmctx is busy, func cannot be called, a reference is not valid or the stack
+ * is missing or smaller than WRING_MIN_STACK_BYTES. An exception that nobody catches is the trap
+ * WRING_TRAP_UncaughtException; one that the function returns a reference to is the host's to look at until the next
+ * invocation. The caller keeps the task on its CPU only if it must.
  */
 unsigned int wring_invoke(struct wring_instance *instance, unsigned int func,
 			  unsigned long long *argv, void *stack, unsigned long long stack_bytes,
 			  unsigned long long *fuel);
 
-/* Reads an exported global: value (8 bytes; v128 16) into out. */
+/* For hosts that look into instances; 0 or -WRING_ERR_LIMIT if there is no such index. Not during an invocation. */
+
+/* A global's value (8 bytes; v128 16) into out. */
 int wring_instance_global(struct wring_instance *instance, unsigned int global_index,
 			  unsigned long long out[2]);
+/* A table's size, and the reference at `entry` (0: null, or there is none). */
+int wring_instance_table(struct wring_instance *instance, unsigned int table_index,
+			 unsigned long long entry, unsigned long long *ref, unsigned int *size);
+/* What all the memories the instance defines itself take at present. Any context. */
+unsigned long long wring_instance_memory_bytes(const struct wring_instance *instance);
+/* Where a linear memory is at present and how large. */
+int wring_instance_memory(struct wring_instance *instance, unsigned int memory_index,
+			  struct wring_memory_view *out);
 
 #ifdef __cplusplus
 }

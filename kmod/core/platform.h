@@ -38,18 +38,49 @@ void wring_os_panic(const char *what);
 int wring_os_yield(void);
 
 /*
- * Linear memory: reserves the address space of one 32-bit memory (8 GiB plus a tail guard page, all
- * inaccessible). NULL when reservations or address space run out.
+ * Linear memory: reserves the address space of one memory (8 GiB plus a tail guard page). The first `bytes` (a multiple
+ * of 64 KiB, or 0) are readable, writable and zero, the rest is inaccessible. NULL when memory, reservations or
+ * address space run out. Meant to be fast where an earlier reservation of a like size has been released.
  */
-unsigned char *wring_os_memory_reserve(void);
+unsigned char *wring_os_memory_reserve(wring_size bytes);
 /*
  * Makes [old_bytes, new_bytes) of the reservation readable, writable and zero. Both are multiples of
  * 64 KiB, new_bytes > old_bytes. 0 or -1, then nothing changed. May sleep: the engine does not call it for
  * invocations that must not (wring_vmctx::may_sleep == 0), there memory.grow answers -1.
  */
 int wring_os_memory_commit(unsigned char *base, wring_size old_bytes, wring_size new_bytes);
-/* Gives the whole reservation and its pages back. */
+/* Gives the whole reservation and its pages back; `bytes` are committed. */
 void wring_os_memory_release(unsigned char *base, wring_size bytes);
+
+/*
+ * Tables that may grow, which must not move: address space for `bytes` (a multiple of 4 KiB), all inaccessible, or
+ * NULL. commit and release as for linear memory, but in multiples of 4 KiB.
+ */
+void *wring_os_table_reserve(wring_size bytes);
+int wring_os_table_commit(void *base, wring_size old_bytes, wring_size new_bytes);
+void wring_os_table_release(void *base, wring_size reserved_bytes, wring_size committed_bytes);
+
+/*
+ * memory.atomic.wait and notify, on addresses in committed linear memory. wait blocks if the `bytes` (4 or 8) at the
+ * address hold `expected`, until a notify of that address, for at most timeout_ns (negative: for ever); no notify
+ * between the comparison and the blocking is lost. notify wakes up to `count` waiters and returns how many there were.
+ */
+enum wring_wait_result {
+	WRING_WAIT_WOKEN,
+	WRING_WAIT_NOT_EQUAL,
+	WRING_WAIT_TIMED_OUT,
+	WRING_WAIT_INTERRUPTED,	/* the caller is being killed */
+};
+enum wring_wait_result wring_os_wait(const void *address, unsigned int bytes,
+				     unsigned long long expected, long long timeout_ns);
+unsigned int wring_os_notify(const void *address, unsigned int count);
+
+/*
+ * Brackets of code that uses the FPU, in process context: what is between them neither sleeps nor is it preempted, and
+ * MXCSR has its default value (round to nearest, no exceptions, denormals kept). end puts back what begin found.
+ */
+void wring_os_fpu_begin(void);
+void wring_os_fpu_end(void);
 
 /*
  * Executable memory for the bridges that instances linked to each other call through (programs linked only to

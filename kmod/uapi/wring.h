@@ -188,6 +188,15 @@ struct wring_prog_code {
 	__aligned_u64 reserved;
 };
 
+/* ---- WRING_IOC_PROG_MODULE (program fd) ---- */
+
+/* The WebAssembly binary, as it was loaded. */
+struct wring_prog_module {
+	__aligned_u64 buffer;		/* in */
+	__aligned_u64 bytes;		/* in: room; out: size of the module, copied as far as it fits */
+	__aligned_u64 reserved;
+};
+
 /* ---- WRING_IOC_PROG_UNLOAD (program fd) ---- */
 
 /* Takes WRING_PROG_F_KEEP back: the program goes with its last fd and link. EBUSY while it is attached. */
@@ -225,6 +234,11 @@ struct wring_import {
 /* Only decode and validate the module: no imports are given, nothing is compiled, no fd is returned. */
 #define WRING_INSTANCE_F_VALIDATE	(1u << 0)
 
+/* What modules may contain. */
+#define WRING_WASM_2		(1u << 0)	/* implied */
+#define WRING_WASM_3		(1u << 1)	/* but for types of garbage collection */
+#define WRING_WASM_THREADS	(1u << 2)	/* atomics and shared memories */
+
 /* Returns an instance fd (O_CLOEXEC); instances of one open file can be linked to each other. */
 struct wring_instance_new {
 	__aligned_u64 module;		/* in: the WebAssembly binary */
@@ -235,14 +249,16 @@ struct wring_instance_new {
 	__aligned_u64 fuel;		/* in: budget of the start function; 0: the default */
 	__aligned_u64 error;		/* out: struct wring_error_info, or NULL */
 	__u32 error_bytes;
-	__u32 reserved;
+	/* in: WRING_WASM_*; 0: all. An open file's first instance settles it for those that follow. */
+	__u32 features;
 };
 
 /* ---- WRING_IOC_INVOKE (instance fd, or fd of a WRING_PROG_MODULE program) ---- */
 
 /*
  * A trap of the guest is not a failure of the command: it returns 0 with `trap` set. Values are 64 bits each,
- * v128 takes two; i32 and f32 are zero-extended.
+ * v128 takes two, the low one first; i32 and f32 (its bits) are zero-extended. Null references are 0. An externref
+ * holds any value that is not 0. Other references can only be null as arguments; a result that is not null is 1.
  */
 struct wring_invoke {
 	__aligned_u64 name;		/* in: the export's name (bytes, no NUL), or NULL to use export_index */
@@ -267,12 +283,13 @@ struct wring_export_get {
 	__aligned_u64 name;		/* in: as in struct wring_invoke */
 	__u32 name_bytes;
 	__u32 export_index;	/* in, out */
-	__u32 kind;		/* out: 0 function, 1 table, 2 memory, 3 global */
+	__u32 kind;		/* out: 0 function, 1 table, 2 memory, 3 global, 4 tag */
 	__u32 flags;		/* must be 0 */
-	__aligned_u64 value[2];		/* out: globals */
+	__aligned_u64 value[2];		/* out: of globals, as in struct wring_invoke */
 	/*
-	 * out: types of functions as letters, i l f d v F X, "?" in place of what does not fit; of globals, `results`
-	 * is the type and `params` "m" if it is mutable
+	 * out: types of functions as letters: i l f d v (i32 i64 f32 f64 v128) F X E (references to functions, of
+	 * the host, to exceptions), "?" in place of what does not fit; of globals, `results` is the type and
+	 * `params` "m" if it is mutable
 	 */
 	char params[32];
 	char results[32];
@@ -336,5 +353,6 @@ struct wring_link_info {
 #define WRING_IOC_PROG_RUN		_IOWR(WRING_IOC_MAGIC, 0x23, struct wring_prog_run)
 #define WRING_IOC_INVOKE		_IOWR(WRING_IOC_MAGIC, 0x24, struct wring_invoke)
 #define WRING_IOC_EXPORT_GET		_IOWR(WRING_IOC_MAGIC, 0x25, struct wring_export_get)
+#define WRING_IOC_PROG_MODULE		_IOWR(WRING_IOC_MAGIC, 0x26, struct wring_prog_module)
 
 #endif /* _UAPI_WRING_H */

@@ -14,23 +14,43 @@ namespace {
 using namespace wring::fuzz;
 
 constexpr unsigned long long kFuel = 1 << 24;
-constexpr size_t kMostValues = 128;
+constexpr size_t kMostWords = 256;
 
 [[noreturn]] void report(const std::string& what) {
   fprintf(stderr, "fuzz_generated: %s\n", what.c_str());
   abort();
 }
 
-// What one call left behind.
+// What one call left behind. NaNs are all one: their bits may differ.
 struct Outcome {
   unsigned trap = 0;
   std::vector<unsigned long long> values, globals;
-  std::vector<unsigned char> memory;
+  std::vector<std::vector<unsigned char>> memories;
 };
 
 bool equal(const Outcome& a, const Outcome& b) {
-  return a.trap == b.trap && a.globals == b.globals && a.memory == b.memory &&
+  return a.trap == b.trap && a.globals == b.globals && a.memories == b.memories &&
          (a.trap != WRING_TRAP_None || a.values == b.values);
+}
+
+void add_value(std::vector<unsigned long long>* out, char type, const unsigned long long* words) {
+  unsigned long long word = words[0];
+  if (type == 'f' && (word & 0x7fff'ffff) > 0x7f80'0000) word = 0x7fc0'0000;
+  if (type == 'd' && (word & ~(1ull << 63)) > 0x7ff0'0000'0000'0000) word = 0x7ff8'0000'0000'0000;
+  out->push_back(word);
+  if (type == 'v') out->push_back(words[1]);
+}
+
+// The words of an argument.
+void add_argument(std::vector<unsigned long long>* out, char type, wring::test::Choices* choices) {
+  const unsigned long long word = choices->bits();
+  switch (type) {
+    case 'i': out->push_back(static_cast<unsigned>(word)); break;
+    case 'f': out->push_back(static_cast<unsigned>(word) & 0xbfff'ffff); break;
+    case 'd': out->push_back(word & 0xbfff'ffff'ffff'ffff); break;
+    case 'v': out->insert(out->end(), {word, choices->bits()}); break;
+    default: out->push_back(word); break;
+  }
 }
 
 // Depends on how much the code at hand needs.
@@ -62,16 +82,20 @@ Outcome call(const wring_module* module, wring_code* code, const wring_extern_de
   Outcome out;
   unsigned long long fuel = kFuel;
   out.trap = wring_posix_invoke(instance, function.index, values.data(), &fuel);
-  std::string name(function.name.data, function.name.len);
-  values.resize(name.size() - name.rfind(':') - 1);  // the results' letters
-  out.values = values;
-  const wring_memory_view* memory = wring_instance_vmctx(instance)->memory;
-  if (memory) out.memory.assign(memory->base, memory->base + memory->bytes);
+  const std::string name(function.name.data, function.name.len);
+  size_t word = 0;
+  for (char type : name.substr(name.rfind(':') + 1)) {
+    add_value(&out.values, type, &values[word]);
+    word += type == 'v' ? 2 : 1;
+  }
   wring_extern_desc desc;
   for (unsigned i = 0; wring_module_export(module, i, &desc) == 0; i++) {
     unsigned long long bits[2];
     if (desc.kind == 3 && wring_instance_global(instance, desc.index, bits) == 0)
-      out.globals.push_back(bits[0]);
+      add_value(&out.globals, desc.results[0], bits);
+    wring_memory_view memory;
+    if (desc.kind == 2 && wring_instance_memory(instance, desc.index, &memory) == 0)
+      out.memories.emplace_back(memory.base, memory.base + memory.bytes);
   }
   wring_instance_put(instance);
   return out;
@@ -98,9 +122,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     // "f<index>:<params>:<results>"
     std::string name(desc.name.data, desc.name.len);
     size_t first = name.find(':') + 1, last = name.rfind(':');
-    std::vector<unsigned long long> values(kMostValues);
-    for (size_t j = first; j < last; j++)
-      values[j - first] = name[j] == 'i' ? static_cast<unsigned>(arguments.bits()) : arguments.bits();
+    std::vector<unsigned long long> values;
+    for (size_t j = first; j < last; j++) add_argument(&values, name[j], &arguments);
+    values.resize(kMostWords);
     Outcome expected = call(module, plain, desc, values);
     Outcome actual = call(module, optimized, desc, values);
     if (!is_limit(expected) && !is_limit(actual) && !equal(expected, actual))

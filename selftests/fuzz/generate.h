@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-// Random Wasm modules for differential tests: integers only, valid by construction, without imports, deterministic,
-// and terminating in any engine: loops count down, and functions consume a budget kept in a global.
+// Random Wasm modules for differential tests: valid by construction, without imports, deterministic, and terminating in
+// any engine: loops count down, and functions consume a budget kept in a global. NaNs whose bits an engine may choose
+// become canonical before anything can tell them apart, except that results and globals of float types may be any NaN.
 //
-// Every function is exported as "f<index>:<params>:<results>", one letter a value (i = i32, l = i64), so that a caller
-// that cannot see types knows what to pass; memory and globals are exported too.
+// Every function is exported as "f<index>:<params>:<results>", one letter a value (i = i32, l = i64, f = f32, d = f64,
+// v = v128), so that a caller that cannot see types knows what to pass; memories and globals are exported too.
 #pragma once
 
 #include <string>
@@ -13,6 +14,20 @@
 #include "selftests/fuzz/choices.h"
 
 namespace wring::test {
+
+// What modules may contain beside integers, one memory and tables of functions.
+struct GenerateOptions {
+  bool floats = true;
+  bool simd = true;
+  bool relaxed_simd = true;
+  bool references = true;
+  bool tail_calls = true;
+  bool atomics = true;
+  bool memory64 = true;
+  bool multi_memory = true;
+  bool call_ref = true;
+  bool exceptions = true;
+};
 
 struct Signature {
   std::string params, results;
@@ -38,7 +53,11 @@ struct ModuleShape {
   std::vector<Global>
       globals;  // the first one is the budget: i32, changed by function entries only
   bool has_memory = false;
-  u32 memory_bytes = 0;
+  u32 memory_bytes = 0;         // of each
+  std::vector<bool> memory_64;  // by memory: indices are i64
+  std::vector<u32> tags;        // type indices
+  GenerateOptions uses;         // what this module makes use of
+  std::string alphabet;         // types of values, each as often as it is to be drawn
   u32 tables = 0;
   u32 table_size = 0;  // entry i of table 0 is mostly function i % functions.size()
   std::vector<DataSegment> data;
@@ -48,7 +67,7 @@ struct ModuleShape {
 };
 
 // Module bytes.
-Body generate_module(Choices* choices);
+Body generate_module(Choices* choices, const GenerateOptions& options = {});
 
 // One function's code entry: local declarations and instructions, with the final end.
 Body generate_function(Choices* choices, const ModuleShape& shape, u32 func);

@@ -10,13 +10,27 @@ using O = Opcode;
 
 constexpr u32 kMostFrames = 12;
 
+// A value type as a block type: its byte as a negative number.
+wring::i64 result_code(char type) { return ModuleWriter::type_of_letter(type) - 0x80; }
+
 }  // namespace
 
 BodyGenerator::BodyGenerator(Choices* choices, const ModuleShape& shape, u32 func)
-    : c_(*choices), shape_(shape), func_(func) {}
+    : c_(*choices), shape_(shape), lists_(shape), func_(func) {}
 
 Body generate_function(Choices* choices, const ModuleShape& shape, u32 func) {
   return BodyGenerator(choices, shape, func).generate();
+}
+
+char BodyGenerator::any_type() {
+  return shape_.alphabet[c_.below(static_cast<u32>(shape_.alphabet.size()))];
+}
+
+// Branch conditions are the rule.
+char BodyGenerator::any_int() { return c_.chance(45) ? 'l' : 'i'; }
+
+bool BodyGenerator::has_type(char type) const {
+  return shape_.alphabet.find(type) != std::string::npos;
 }
 
 Body BodyGenerator::generate() {
@@ -27,6 +41,7 @@ Body BodyGenerator::generate() {
   consume_budget();
   if (shape_.has_memory) {
     value('i', 1);
+    // A multiple of 8, so that atomic accesses find it aligned.
     code_.i32(0xff8).op(O::kI32And).i32(64).op(O::kI32Or).op(O::kLocalSet, address_local_);
     pop(1);
   }
@@ -41,7 +56,7 @@ Body BodyGenerator::generate() {
   for (size_t i = 0, j; i < declared.size(); i = j, count++) {
     j = std::min(declared.find_first_not_of(declared[i], i), declared.size());
     put_leb(&runs, j - i);
-    runs.push_back(declared[i] == 'i' ? 0x7f : 0x7e);
+    runs.push_back(ModuleWriter::type_of_letter(declared[i]));
   }
   put_leb(&out, count);
   out.insert(out.end(), runs.begin(), runs.end());
@@ -53,12 +68,19 @@ void BodyGenerator::choose_locals() {
   locals_ = shape_.signature(func_).params;
   u32 more = c_.chance(5) ? c_.below(150) : c_.chance(30) ? c_.below(24) : c_.below(5);
   for (; more > 0; more--) locals_ += any_type();
-  locals_ += "il";
+  // One of each type that is to be had.
+  for (char type : std::string("ilfdv"))
+    if (has_type(type)) locals_ += type;
+  if (shape_.uses.references) locals_ += "pp";
   writable_ = static_cast<u32>(locals_.size());
   address_local_ = writable_;
   locals_ += 'i';
   first_counter_ = address_local_ + 1;
   for (u32 i = 0; i < kMaxLoopDepth; i++) locals_ += "il";
+  // What holds a NaN whose bits must not be seen is not read like other locals.
+  readable_ = static_cast<u32>(locals_.size());
+  for (char type : std::string("fdv"))
+    if (has_type(type)) locals_ += type;
 }
 
 // Functions call each other without end otherwise.
@@ -107,10 +129,13 @@ void BodyGenerator::step() {
       if (shape_.has_memory) return c_.chance(40) ? update_memory() : adjacent_accesses();
       return simple_op();
     case 12:
+      if (shape_.has_memory && shape_.uses.atomics && c_.chance(60)) return atomic();
+      if (shape_.has_memory && shape_.uses.simd && c_.chance(40)) return lane_access();
       if (shape_.has_memory) return bulk();
       return simple_op();
     case 13:
       if (shape_.tables && c_.chance(50)) return table_op();
+      if (shape_.uses.references && c_.chance(50)) return reference_step();
       operands(std::string(2, type), 2);
       return select(type, 2);
     case 14:
@@ -149,7 +174,13 @@ void BodyGenerator::control_step() {
     case 9:
       if (c_.chance(30)) return branch();
       return branch_if();
-    default: return branch_if();
+    case 10:
+      if (shape_.uses.exceptions && !is_full && c_.chance(60)) return try_table();
+      if (shape_.uses.references && c_.chance(50)) return branch_on_null();
+      return branch_if();
+    default:
+      if (shape_.uses.exceptions && c_.chance(20)) return throw_();
+      return branch_if();
   }
 }
 
@@ -176,7 +207,7 @@ Signature BodyGenerator::block_signature() {
 
 void BodyGenerator::block_type(Opcode opcode, const Signature& s) {
   if (s.params.empty() && s.results.size() <= 1 && !c_.chance(10)) {
-    code_.block(opcode, s.results.empty() ? -64 : s.results == "i" ? -1 : -2);
+    code_.block(opcode, s.results.empty() ? -64 : result_code(s.results[0]));
     return;
   }
   for (u32 i = 0; i < shape_.types.size(); i++)
@@ -184,7 +215,7 @@ void BodyGenerator::block_type(Opcode opcode, const Signature& s) {
       code_.block(opcode, i);
       return;
     }
-  code_.block(opcode, s.results.empty() ? -64 : s.results == "i" ? -1 : -2);
+  code_.block(opcode, s.results.empty() ? -64 : result_code(s.results[0]));
 }
 
 // What follows an unconditional jump takes any operands.
@@ -203,11 +234,17 @@ void BodyGenerator::converge(const std::string& types) {
     if (same == here) break;
     // The top one must go: used up or thrown away.
     char last = stack_.back();
-    if (here >= 2 && stack_[stack_.size() - 2] == last && c_.chance(70)) {
+    bool is_int = last == 'i' || last == 'l';
+    if (!is_int) {
+      if (last != 'x' && c_.chance(60))
+        code_.op(O::kLocalSet, local_of(last, true));
+      else
+        code_.op(O::kDrop);
+    } else if (here >= 2 && stack_[stack_.size() - 2] == last && c_.chance(70)) {
       static const O kMerge32[] = {O::kI32Xor, O::kI32Add, O::kI32Sub, O::kI32Rotl};
       static const O kMerge64[] = {O::kI64Xor, O::kI64Add, O::kI64Sub, O::kI64Rotl};
       code_.op(last == 'i' ? c_.pick(kMerge32) : c_.pick(kMerge64));
-    } else if (here >= 2 && c_.chance(50) && stack_[stack_.size() - 2] != last) {
+    } else if (here >= 2 && c_.chance(50) && stack_[stack_.size() - 2] == (last == 'i' ? 'l' : 'i')) {
       code_.op(last == 'i' ? O::kI64ExtendI32U : O::kI32WrapI64);
       code_.op(last == 'i' ? O::kI64Mul : O::kI32Xor);
     } else if (c_.chance(60)) {
@@ -335,6 +372,7 @@ void BodyGenerator::leave() {
   if (c_.chance(3)) {
     code_.op(O::kUnreachable);
   } else {
+    if (shape_.uses.tail_calls && c_.chance(60) && tail_call()) return die();
     operands(frames_[0].results, 1);
     code_.op(O::kReturn);
   }

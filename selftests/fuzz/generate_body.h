@@ -7,6 +7,16 @@
 
 namespace wring::test {
 
+// i, l, f, d or v.
+char letter(ValType type);
+
+// Instructions from the opcode table that suit a module: without traps and side effects, loads, stores, accesses of
+// lanes, atomics but wait and notify.
+struct OpcodeLists {
+  explicit OpcodeLists(const ModuleShape& shape);
+  std::vector<Opcode> simple, loads, stores, lane_accesses, atomics;
+};
+
 class BodyGenerator {
  public:
   BodyGenerator(Choices* choices, const ModuleShape& shape, u32 func);
@@ -53,24 +63,45 @@ class BodyGenerator {
   void value(char type, u32 depth);
   void operands(const std::string& types, u32 depth);
   void simple_op();
+  void emit(Opcode op);
+  void canonicalize(char type);
+  void canonicalize_vector(bool is_f64);
   void divide(char type, u32 depth);
   void select(char type, u32 depth);
   void condition(u32 depth);
   void choice_of_constants(u32 depth);
-  void address(u32 depth);
+
+  // generate_memory.cc: memories and tables
+  u32 any_memory();
+  void address(u32 depth, u32 memory);
+  void near_address(u32 memory);
+  void to_index(u32 memory);
   u32 offset();
-  void memarg(Opcode opcode, u32 access_bytes);
+  void memarg(Opcode opcode, u32 align, u32 memory, u32 at);
+  void access(Opcode opcode, u32 memory);
+  void lane_access();
+  void atomic();
   void load(char type, u32 depth);
   void store();
   void adjacent_accesses();
   void update_memory();
   void byte_idiom(char type);
   void store_local();
+  void pressure();
+  void bulk();
+  void init_memory(u32 length);
+  void table_op();
+
+  // generate_calls.cc: calls, references and exceptions
   void call();
   void call_indirect();
-  void bulk();
-  void table_op();
-  void pressure();
+  void index_of_callee(u32 callee);
+  bool tail_call();
+  void reference_step();
+  void reference();
+  void branch_on_null();
+  void try_table();
+  void throw_();
 
   // The stack.
   Frame& frame() { return frames_.back(); }
@@ -80,16 +111,20 @@ class BodyGenerator {
   void pop(size_t count);
 
   u32 local_of(char type, bool writable);
-  char any_type() { return c_.chance(45) ? 'l' : 'i'; }
+  char any_type();
+  char any_int();
+  bool has_type(char type) const;
 
   Choices& c_;
   const ModuleShape& shape_;
+  const OpcodeLists lists_;
   u32 func_;
   Code code_;
   std::string locals_;
   u32 writable_ =
       0;  // locals from here on are address_local_ and counters: read freely, written for their purpose only
   u32 address_local_ = 0;
+  u32 readable_ = 0;  // locals from here on are scratch of canonicalize()
   u32 first_counter_ = 0;  // an i32 and an i64 one per loop depth
   u32 loop_depth_ = 0;
   u32 budget_ = 0;

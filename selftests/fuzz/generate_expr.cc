@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // Values, memory and calls of generated bodies: biased towards what optimizers have rules for and away from traps.
+#include <string>
+
 #include "selftests/fuzz/generate_body.h"
 
 namespace wring::test {
@@ -8,37 +10,120 @@ namespace {
 
 using O = Opcode;
 
-char letter(ValType type) { return type == ValType::kI32 ? 'i' : 'l'; }
-bool is_int(ValType type) { return type == ValType::kI32 || type == ValType::kI64; }
-
 bool is_division(Opcode op) {
   return (op >= O::kI32DivS && op <= O::kI32RemU) || (op >= O::kI64DivS && op <= O::kI64RemU);
 }
+bool is_trapping_truncation(Opcode op) {
+  return (op >= O::kI32TruncF32S && op <= O::kI32TruncF64U) ||
+         (op >= O::kI64TruncF32S && op <= O::kI64TruncF64U);
+}
 
-// Integer instructions without immediates or traps, loads, and stores, from the opcode table.
-struct OpcodeLists {
-  std::vector<Opcode> simple, loads, stores;
-  OpcodeLists() {
-    for (u32 i = 0; i < static_cast<u32>(O::kCount); i++) {
-      auto op = static_cast<Opcode>(i);
-      const OpcodeInfo& info = info_of(op);
-      bool ints = info.fixed;
-      for (u32 j = 0; ints && j < info.operand_count; j++) ints = is_int(info.operands[j]);
-      if (!ints || (info.result != ValType::kBottom && !is_int(info.result))) continue;
-      if (info.imm == Imm::kMemArg)
-        (info.operand_count == 2 ? stores : loads).push_back(op);
-      else if (info.imm == Imm::kNone && info.operand_count > 0 && !is_division(op))
-        simple.push_back(op);
-    }
+bool begins_with(const char* text, const char* prefix) {
+  return std::string(text).rfind(prefix, 0) == 0;
+}
+
+// The bits of a NaN in the result are the engine's choice.
+bool chooses_nan(Opcode op) {
+  const std::string text = info_of(op).text;
+  if (text[0] != 'f') return false;
+  static const char* const kWords[] = {"add", "sub",   "mul",   "div",     "sqrt",   "min",
+                                       "max", "ceil",  "floor", "trunc",   "nearest", "demote",
+                                       "promote", "relaxed"};
+  const std::string rest = text.substr(text.find('.') + 1);
+  for (const char* word : kWords)
+    if (begins_with(rest.c_str(), word)) return true;
+  return false;
+}
+
+// The bits of a NaN in the last operand show in the result.
+bool shows_nan(Opcode op) {
+  switch (op) {
+    case O::kF32Store:
+    case O::kF64Store:
+    case O::kI32ReinterpretF32:
+    case O::kI64ReinterpretF64:
+    case O::kF32Copysign:
+    case O::kF64Copysign:
+    case O::kF32x4Splat:
+    case O::kF64x2Splat:
+    case O::kF32x4ReplaceLane:
+    case O::kF64x2ReplaceLane: return true;
+    default: return false;
   }
-};
+}
 
-const OpcodeLists& lists() {
-  static const OpcodeLists all;
-  return all;
+bool is_simple(const OpcodeInfo& info) {
+  return info.fixed && info.operand_count > 0 && info.result != ValType::kBottom &&
+         (info.imm == Imm::kNone || info.imm == Imm::kLane || info.imm == Imm::kV128);
 }
 
 }  // namespace
+
+char letter(ValType type) {
+  switch (type) {
+    case ValType::kI32: return 'i';
+    case ValType::kI64: return 'l';
+    case ValType::kF32: return 'f';
+    case ValType::kF64: return 'd';
+    case ValType::kV128: return 'v';
+    default: return '?';
+  }
+}
+
+OpcodeLists::OpcodeLists(const ModuleShape& shape) {
+  for (u32 i = 0; i < static_cast<u32>(O::kCount); i++) {
+    auto op = static_cast<Opcode>(i);
+    const OpcodeInfo& info = info_of(op);
+    bool usable = info.fixed && (info.feature != Feature::kRelaxedSimd || shape.uses.relaxed_simd);
+    const auto known = [&](ValType type) {
+      return shape.alphabet.find(letter(type)) != std::string::npos;
+    };
+    for (u32 j = 0; usable && j < info.operand_count; j++) usable = known(info.operands[j]);
+    if (info.result != ValType::kBottom) usable = usable && known(info.result);
+    if (!usable) continue;
+    if (info.feature == Feature::kThreads) {
+      if (info.access && op > O::kMemoryAtomicWait64) atomics.push_back(op);
+    } else if (info.imm == Imm::kMemArg) {
+      (info.result == ValType::kBottom ? stores : loads).push_back(op);
+    } else if (info.imm == Imm::kMemArgLane) {
+      lane_accesses.push_back(op);
+    } else if (is_simple(info) && !is_division(op) && !is_trapping_truncation(op)) {
+      simple.push_back(op);
+    }
+  }
+}
+
+// With its immediates.
+void BodyGenerator::emit(Opcode op) {
+  const OpcodeInfo& info = info_of(op);
+  if (shows_nan(op)) canonicalize(letter(info.operands[info.operand_count - 1]));
+  code_.op(op);
+  if (info.imm == Imm::kLane) code_.bytes.push_back(static_cast<u8>(c_.below(info.lanes)));
+  if (op == O::kI8x16Shuffle)
+    for (u32 i = 0; i < 16; i++) code_.bytes.push_back(static_cast<u8>(c_.below(32)));
+  if (info.result == ValType::kV128 && chooses_nan(op))
+    canonicalize_vector(begins_with(info.text, "f64x2"));
+}
+
+// Replaces a NaN on top of the stack by the canonical one.
+void BodyGenerator::canonicalize(char type) {
+  const u32 scratch = static_cast<u32>(locals_.find(type, readable_));
+  code_.op(O::kLocalTee, scratch);
+  if (type == 'f')
+    code_.f32(0x7fc0'0000);
+  else
+    code_.f64(0x7ff8'0000'0000'0000);
+  code_.op(O::kLocalGet, scratch).op(O::kLocalGet, scratch);
+  code_.op(type == 'f' ? O::kF32Eq : O::kF64Eq).op(O::kSelect);
+}
+
+void BodyGenerator::canonicalize_vector(bool is_f64) {
+  const u32 scratch = static_cast<u32>(locals_.find('v', readable_));
+  const u64 nan = is_f64 ? 0x7ff8'0000'0000'0000 : 0x7fc0'0000'7fc0'0000;
+  code_.op(O::kLocalTee, scratch).v128(nan, nan);
+  code_.op(O::kLocalGet, scratch).op(O::kLocalGet, scratch);
+  code_.op(is_f64 ? O::kF64x2Eq : O::kF32x4Eq).op(O::kV128Bitselect);
+}
 
 void BodyGenerator::constant(char type, i64 value) {
   if (type == 'i')
@@ -48,7 +133,57 @@ void BodyGenerator::constant(char type, i64 value) {
   push(type);
 }
 
-void BodyGenerator::constant(char type) { constant(type, interesting()); }
+void BodyGenerator::constant(char type) {
+  static const u32 kFloats[] = {0x0000'0000, 0x8000'0000, 0x3f80'0000, 0xbf80'0000, 0x7f80'0000,
+                                0xff80'0000, 0x7fc0'0000, 0x0000'0001, 0x007f'ffff, 0x0080'0000,
+                                0x7f7f'ffff, 0x4f00'0000, 0xcf00'0000, 0x4f80'0000, 0x5f00'0000,
+                                0x5f80'0000, 0x3f00'0000, 0x4b00'0000, 0x4b80'0001, 0x4020'0000};
+  static const u64 kDoubles[] = {
+      0,
+      0x8000'0000'0000'0000,
+      0x3ff0'0000'0000'0000,
+      0xbff0'0000'0000'0000,
+      0x7ff0'0000'0000'0000,
+      0xfff0'0000'0000'0000,
+      0x7ff8'0000'0000'0000,
+      1,
+      0x000f'ffff'ffff'ffff,
+      0x0010'0000'0000'0000,
+      0x7fef'ffff'ffff'ffff,
+      0x41e0'0000'0000'0000,
+      0xc1e0'0000'0020'0000,
+      0x41ef'ffff'ffe0'0000,
+      0x43e0'0000'0000'0000,
+      0x43f0'0000'0000'0000,
+      0x3fe0'0000'0000'0000,
+      0x4330'0000'0000'0000,
+      0x47ef'ffff'f000'0000,
+      0x36a0'0000'0000'0000,
+  };
+  switch (type) {
+    case 'i':
+    case 'l': return constant(type, interesting());
+    // Any bits but those of NaNs that are not canonical.
+    case 'f':
+      code_.f32(c_.chance(60) ? c_.pick(kFloats) : static_cast<u32>(c_.bits()) & 0xbfff'ffff);
+      break;
+    case 'd': code_.f64(c_.chance(60) ? c_.pick(kDoubles) : c_.bits() & 0xbfff'ffff'ffff'ffff); break;
+    case 'v':
+      if (c_.chance(30)) {
+        const u64 word = c_.chance(50) ? c_.pick(kDoubles) : c_.pick(kFloats) * 0x1'0000'0001u;
+        code_.v128(word, word);
+      } else {
+        code_.v128(c_.bits(), c_.chance(50) ? c_.bits() : 0);
+      }
+      break;
+    case 'p': return reference();
+    default:
+      code_.op(O::kRefNull);
+      code_.bytes.push_back(ModuleWriter::type_of_letter(type));
+      break;
+  }
+  push(type);
+}
 
 i64 BodyGenerator::interesting() {
   static const i64 kSmall[] = {0,   1,   2,   3,   4,   5,    6,      7,      8,      9,      10,
@@ -81,7 +216,7 @@ i64 BodyGenerator::interesting() {
 }
 
 u32 BodyGenerator::local_of(char type, bool writable) {
-  u32 count = writable ? writable_ : static_cast<u32>(locals_.size());
+  u32 count = writable ? writable_ : readable_;
   // There is one of each type among the writable ones.
   u32 start = c_.below(count);
   for (u32 i = 0;; i++)
@@ -107,6 +242,7 @@ void BodyGenerator::operands(const std::string& types, u32 depth) {
 }
 
 void BodyGenerator::value(char type, u32 depth) {
+  if (type == 'x') return constant(type);
   if (depth == 0 || c_.is_exhausted()) {
     if (c_.chance(45)) return constant(type);
     if (c_.chance(8)) {
@@ -119,14 +255,20 @@ void BodyGenerator::value(char type, u32 depth) {
     code_.op(O::kLocalGet, local_of(type, false));
     return push(type);
   }
+  if (type == 'p') return reference();
+  bool is_int = type == 'i' || type == 'l';
   switch (c_.below(16)) {
     case 0: return value(type, 0);
-    case 1: return divide(type, depth - 1);
+    case 1:
+      if (is_int) return divide(type, depth - 1);
+      break;
     case 2:
       value(type, depth - 1);
       value(type, depth - 1);
       return select(type, depth - 1);
-    case 3: return byte_idiom(type);
+    case 3:
+      if (is_int) return byte_idiom(type);
+      break;
     case 4:
     case 5:
       if (shape_.has_memory) return load(type, depth - 1);
@@ -136,6 +278,7 @@ void BodyGenerator::value(char type, u32 depth) {
       code_.op(O::kLocalTee, local_of(type, true));
       return;
     case 7:  // halves
+      if (!is_int) break;
       if (type == 'l') {
         value('i', depth - 1);
         code_.op(c_.chance(50) ? O::kI64ExtendI32U : O::kI64ExtendI32S);
@@ -146,6 +289,7 @@ void BodyGenerator::value(char type, u32 depth) {
       pop(1);
       return push(type);
     case 8:  // and-not
+      if (!is_int) break;
       value(type, depth - 1);
       value(type, depth - 1);
       constant(type, -1);
@@ -154,20 +298,20 @@ void BodyGenerator::value(char type, u32 depth) {
     default: break;
   }
   // An instruction with this result.
-  const std::vector<Opcode>& all = lists().simple;
+  const std::vector<Opcode>& all = lists_.simple;
   u32 start = c_.below(static_cast<u32>(all.size()));
   for (u32 i = 0;; i++) {
     Opcode op = all[(start + i) % all.size()];
     const OpcodeInfo& info = info_of(op);
     if (letter(info.result) != type) continue;
     value(letter(info.operands[0]), depth - 1);
-    if (info.operand_count == 2) {
+    for (u32 k = 1; k < info.operand_count; k++) {
       if (c_.chance(40))
-        constant(letter(info.operands[1]));
+        constant(letter(info.operands[k]));
       else
-        value(letter(info.operands[1]), depth - 1);
+        value(letter(info.operands[k]), depth - 1);
     }
-    code_.op(op);
+    emit(op);
     pop(info.operand_count);
     return push(type);
   }
@@ -175,12 +319,12 @@ void BodyGenerator::value(char type, u32 depth) {
 
 // One instruction on what the stack ends in, if possible.
 void BodyGenerator::simple_op() {
-  Opcode op = lists().simple[c_.below(static_cast<u32>(lists().simple.size()))];
+  Opcode op = lists_.simple[c_.below(static_cast<u32>(lists_.simple.size()))];
   const OpcodeInfo& info = info_of(op);
   std::string types;
   for (u32 i = 0; i < info.operand_count; i++) types += letter(info.operands[i]);
   operands(types, 1);
-  code_.op(op);
+  emit(op);
   pop(info.operand_count);
   push(letter(info.result));
 }
@@ -214,11 +358,11 @@ void BodyGenerator::divide(char type, u32 depth) {
 // Of two values that are on the stack.
 void BodyGenerator::select(char type, u32 depth) {
   condition(depth);
-  if (c_.chance(80)) {
+  if (c_.chance(80) && type != 'p') {
     code_.op(O::kSelect);
   } else {
     code_.op(O::kSelectT, 1);
-    code_.bytes.push_back(type == 'i' ? 0x7f : 0x7e);
+    code_.bytes.push_back(ModuleWriter::type_of_letter(type));
   }
   pop(3);
   push(type);
@@ -237,7 +381,7 @@ void BodyGenerator::condition(u32 depth) {
     code_.op(c_.pick({O::kI32And, O::kI32Or, O::kI32And, O::kI32Xor}));
     return pop(1);
   }
-  char type = any_type();
+  char type = any_int();
   // Conditions on locals again and again: what the first ones say decides the later ones.
   value(type, c_.chance(60) ? 0 : depth);
   if (c_.chance(15)) {
@@ -276,100 +420,6 @@ void BodyGenerator::choice_of_constants(u32 depth) {
   }
 }
 
-// Mostly in bounds.
-void BodyGenerator::address(u32 depth) {
-  if (c_.chance(45)) {
-    code_.op(O::kLocalGet, address_local_);
-    push('i');
-  } else if (c_.chance(20)) {
-    constant('i', c_.below(shape_.memory_bytes + 1) & 0xfff8);
-  } else {
-    value('i', depth);
-    if (c_.below(300) != 299) {
-      constant('i', c_.pick({0xffu, 0xfffu, 0xfff8u, 0x7ff0u}));
-      code_.op(O::kI32And);
-      pop(1);
-    }
-  }
-  if (c_.chance(25)) {
-    constant('i', c_.chance(80) ? c_.below(64) : -static_cast<i64>(c_.below(16)));
-    code_.op(O::kI32Add);
-    pop(1);
-  }
-}
-
-u32 BodyGenerator::offset() {
-  static const u32 kHuge[] = {0xffff,      0x10000,     0x7fff'fff8, 0x7fff'ffff,
-                              0x8000'0000, 0xffff'fff8, 0xffff'ffff};
-  return c_.below(600) == 599 ? c_.pick(kHuge) : c_.chance(10) ? c_.below(1000) : c_.below(24);
-}
-
-void BodyGenerator::memarg(Opcode opcode, u32 access_bytes) {
-  u32 align = 0;
-  while (2u << align <= access_bytes && c_.chance(50)) align++;
-  code_.op(opcode, align, offset());
-}
-
-void BodyGenerator::load(char type, u32 depth) {
-  address(depth);
-  const std::vector<Opcode>& all = lists().loads;
-  u32 start = c_.below(static_cast<u32>(all.size()));
-  for (u32 i = 0;; i++) {
-    Opcode op = all[(start + i) % all.size()];
-    if (letter(info_of(op).result) != type) continue;
-    memarg(op, info_of(op).access);
-    pop(1);
-    return push(type);
-  }
-}
-
-void BodyGenerator::store() {
-  Opcode op = lists().stores[c_.below(static_cast<u32>(lists().stores.size()))];
-  address(2);
-  value(letter(info_of(op).operands[1]), c_.below(kExpressionDepth));
-  memarg(op, info_of(op).access);
-  pop(2);
-}
-
-// Accesses near each other, of different widths: what one stores another loads, in part.
-void BodyGenerator::adjacent_accesses() {
-  for (u32 i = 2 + c_.below(4); i > 0; i--) {
-    bool is_load = c_.chance(50);
-    const std::vector<Opcode>& all = is_load ? lists().loads : lists().stores;
-    Opcode op = all[c_.below(static_cast<u32>(all.size()))];
-    code_.op(O::kLocalGet, address_local_);
-    push('i');
-    if (!is_load) value(letter(info_of(op).operands[1]), c_.below(2));
-    code_.op(op, 0, c_.below(12));
-    pop(is_load ? 1 : 2);
-    if (is_load) push(letter(info_of(op).result));
-  }
-}
-
-// An operation on what is in memory.
-void BodyGenerator::update_memory() {
-  Opcode op = lists().stores[c_.below(static_cast<u32>(lists().stores.size()))];
-  const OpcodeInfo& info = info_of(op);
-  char type = letter(info.operands[1]);
-  static const O kUpdate32[] = {O::kI32Add, O::kI32Sub, O::kI32And, O::kI32Or,
-                                O::kI32Xor, O::kI32Shl, O::kI32Mul};
-  static const O kUpdate64[] = {O::kI64Add, O::kI64Sub, O::kI64And, O::kI64Or,
-                                O::kI64Xor, O::kI64Shl, O::kI64Mul};
-  static const O kLoad32[] = {O::kI32Load8U, O::kI32Load16U, O::kI32Load};
-  static const O kLoad64[] = {O::kI64Load8U, O::kI64Load16U, O::kI64Load32U, O::kI64Load};
-  u32 log = static_cast<u32>(__builtin_ctz(info.access)), at = c_.below(16);
-  code_.op(O::kLocalGet, address_local_).op(O::kLocalGet, address_local_);
-  push("ii");
-  code_.op(type == 'i' ? kLoad32[log] : kLoad64[log], 0, at);
-  pop(1);
-  push(type);
-  value(type, c_.below(2));
-  code_.op(type == 'i' ? c_.pick(kUpdate32) : c_.pick(kUpdate64));
-  pop(1);
-  code_.op(op, 0, c_.chance(95) ? at : at + 1);
-  pop(2);
-}
-
 // Bytes shifted, masked and put together: swaps, extensions, wide loads.
 void BodyGenerator::byte_idiom(char type) {
   bool wide = type == 'l';
@@ -402,8 +452,9 @@ void BodyGenerator::byte_idiom(char type) {
   for (u32 i = 0; i < parts; i++) {
     u32 from = c_.chance(3) ? c_.below(width / 8) : swaps ? parts - 1 - i : i;
     if (loads) {
-      code_.op(O::kLocalGet, address_local_)
-          .op(wide ? O::kI64Load8U : O::kI32Load8U, 0, base + from);
+      near_address(0);
+      code_.op(wide ? O::kI64Load8U : O::kI32Load8U, 0, base + from);
+      pop(1);
       push(type);
     } else {
       code_.op(O::kLocalGet, local);
@@ -428,6 +479,10 @@ void BodyGenerator::byte_idiom(char type) {
 void BodyGenerator::store_local() {
   char type = stack_.size() > frame().height && c_.chance(70) ? stack_.back() : any_type();
   operands(std::string(1, type), c_.below(kExpressionDepth + 1));
+  if (type == 'x') {
+    code_.op(O::kDrop);
+    return pop(1);
+  }
   if (c_.chance(20)) {
     code_.op(O::kLocalTee, local_of(type, true));
     return;
@@ -438,115 +493,6 @@ void BodyGenerator::store_local() {
   else
     code_.op(O::kLocalSet, local_of(type, true));
   pop(1);
-}
-
-void BodyGenerator::call() {
-  u32 callee = c_.below(static_cast<u32>(shape_.functions.size()));
-  const Signature& s = shape_.signature(callee);
-  operands(s.params, 1);
-  code_.op(O::kCall, callee);
-  pop(s.params.size());
-  push(s.results);
-}
-
-void BodyGenerator::call_indirect() {
-  if (shape_.tables == 0) return call();
-  u32 callee = c_.below(static_cast<u32>(shape_.functions.size()));
-  u32 type =
-      c_.chance(1) ? c_.below(static_cast<u32>(shape_.types.size())) : shape_.functions[callee];
-  const Signature& s = shape_.types[type];
-  operands(s.params, 1);
-  // Mostly the entries that hold the callee, if the table still is what it was.
-  u32 functions = static_cast<u32>(shape_.functions.size());
-  u32 rounds = shape_.table_size / functions;
-  if (rounds == 0 || c_.chance(2)) {
-    value('i', 1);
-    constant('i', c_.chance(90) ? shape_.table_size : 64);
-    code_.op(O::kI32RemU);
-    pop(1);
-  } else if (c_.chance(30)) {
-    constant('i', callee + functions * c_.below(rounds));
-  } else {
-    value('i', 1);
-    code_.i32(static_cast<wring::i32>(rounds)).op(O::kI32RemU);
-    code_.i32(static_cast<wring::i32>(functions)).op(O::kI32Mul);
-    code_.i32(static_cast<wring::i32>(callee)).op(O::kI32Add);
-  }
-  code_.op(O::kCallIndirect, type, c_.chance(98) ? 0 : shape_.tables - 1);
-  pop(s.params.size() + 1);
-  push(s.results);
-}
-
-void BodyGenerator::bulk() {
-  u32 length = c_.chance(90) ? c_.below(80) : c_.below(5000);
-  u32 kind = c_.below(6);
-  if (kind < 2 && !shape_.data.empty()) {
-    u32 segment = c_.below(static_cast<u32>(shape_.data.size()));
-    if (c_.chance(5)) {
-      code_.op(O::kDataDrop, segment);
-      return;
-    }
-    bool fits = shape_.data[segment].is_passive;
-    length = fits ? c_.below(shape_.data[segment].bytes + 1) : c_.chance(2);
-    address(1);
-    constant('i', fits ? c_.below(shape_.data[segment].bytes - length + 1) : 0);
-    constant('i', length);
-    code_.op(O::kMemoryInit, segment, 0);
-    return pop(3);
-  }
-  switch (kind) {
-    case 2:
-    case 3:
-      address(1);
-      if (kind == 2)
-        address(1);
-      else
-        value('i', 1);
-      if (c_.chance(50)) {
-        constant('i', length);
-      } else {
-        value('i', 1);
-        constant('i', 0x7f);
-        code_.op(O::kI32And);
-        pop(1);
-      }
-      if (kind == 2)
-        code_.op(O::kMemoryCopy, 0, 0);
-      else
-        code_.op(O::kMemoryFill, 0);
-      return pop(3);
-    case 4:
-      constant('i', c_.chance(80) ? c_.below(2) : interesting());
-      code_.op(O::kMemoryGrow, 0);
-      return;
-    default: code_.op(O::kMemorySize, 0); return push('i');
-  }
-}
-
-void BodyGenerator::table_op() {
-  u32 table = c_.below(shape_.tables), segment = c_.below(static_cast<u32>(shape_.elements.size()));
-  switch (c_.below(20)) {
-    case 0:
-    case 1: {
-      const ModuleShape::ElementSegment& from = shape_.elements[segment];
-      u32 length = from.is_passive ? c_.below(from.entries + 1) : 0;
-      constant('i', c_.below(shape_.table_size - length + 1));
-      constant('i', c_.below(from.is_passive ? from.entries - length + 1 + c_.chance(2) : 1));
-      constant('i', length);
-      code_.op(O::kTableInit, segment, table);
-      return pop(3);
-    }
-    case 2: {
-      u32 length = c_.below(shape_.table_size + 1);
-      constant('i', c_.below(shape_.table_size - length + 1 + c_.chance(2)));
-      constant('i', c_.below(shape_.table_size - length + 1));
-      constant('i', length);
-      code_.op(O::kTableCopy, table, c_.below(shape_.tables));
-      return pop(3);
-    }
-    case 3: code_.op(O::kElemDrop, segment); return;
-    default: code_.op(O::kTableSize, table); return push('i');
-  }
 }
 
 // Many values alive at once.

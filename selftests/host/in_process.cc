@@ -9,6 +9,7 @@ namespace wring::host {
 std::string describe(const wring_error& error) {
   std::string text = error.message;
   if (error.func != WRING_NO_INDEX) text += " at function " + std::to_string(error.func);
+  if (error.function[0]) text += std::string(" \"") + error.function + "\"";
   if (error.offset != WRING_NO_INDEX)
     text +=
         (error.func != WRING_NO_INDEX ? " offset " : " at offset ") + std::to_string(error.offset);
@@ -45,9 +46,16 @@ namespace {
 // At least as many argument or result words as any function has.
 constexpr size_t kMaxValues = 2048;
 
-Store new_store(bool wasm3) {
+std::string printable(const wring_str& name) {
+  std::string text;
+  for (unsigned i = 0; i < name.len; i++)
+    text += name.data[i] >= ' ' && name.data[i] <= '~' ? name.data[i] : '?';
+  return text;
+}
+
+Store new_store(unsigned features) {
   wring_limits limits = {};
-  if (wasm3) limits.features |= WRING_FEATURE_WASM3;
+  limits.features = features;
   wring_store* store = nullptr;
   if (wring_store_new(&limits, &store) != 0) return nullptr;
   return Store(store);
@@ -86,8 +94,8 @@ Outcome new_code(wring_module* module, const wring_target& target, bool unoptimi
 
 }  // namespace
 
-InProcessBackend::InProcessBackend(bool wasm3)
-    : target_(wring_posix_target()), store_(new_store(wasm3)) {}
+InProcessBackend::InProcessBackend(unsigned features)
+    : target_(wring_posix_target()), store_(new_store(features)) {}
 
 Outcome InProcessBackend::validate(const std::string& module) {
   Module decoded;
@@ -122,6 +130,24 @@ Outcome InProcessBackend::run_start(int index) {
   if (start == WRING_NO_INDEX) return {};
   unsigned long long no_values[1] = {}, fuel = kTestFuel;
   return trap_outcome(wring_posix_invoke(instance(index), start, no_values, &fuel));
+}
+
+std::string InProcessBackend::backtrace(int index) {
+  const wring_vmctx* vmctx = wring_instance_vmctx(instance(index));
+  std::string text;
+  for (unsigned i = 0; i < vmctx->trap_frame_count; i++) {
+    const wring_trap_frame& frame = vmctx->trap_frames[i];
+    text += "  at ";
+    if (frame.func == WRING_NO_INDEX) {
+      text += "a function of another module";
+    } else {
+      text += "function " + std::to_string(frame.func);
+      wring_str name = wring_module_function_name(module(index), frame.func);
+      if (name.len > 0) text += " \"" + printable(name) + "\"";
+    }
+    text += " offset " + std::to_string(frame.offset) + "\n";
+  }
+  return text;
 }
 
 Outcome InProcessBackend::renew(int index) {
@@ -166,8 +192,8 @@ Outcome InProcessBackend::get_global(int index, uint32_t export_index, uint64_t 
   return {};
 }
 
-ModuleNames::ModuleNames(const std::string& bytes, bool wasm3) {
-  Store store = new_store(wasm3);
+ModuleNames::ModuleNames(const std::string& bytes) {
+  Store store = new_store(0);
   Module module;
   if (!store || new_module(store.get(), bytes, &module).kind != Outcome::kOk) return;
   auto to_name = [](const wring_extern_desc& desc) {

@@ -19,7 +19,7 @@ using Module = std::unique_ptr<wring_module, Putter<wring_module, wring_module_p
 using Code = std::unique_ptr<wring_code, Putter<wring_code, wring_code_put>>;
 using Instance = std::unique_ptr<wring_instance, Putter<wring_instance, wring_instance_put>>;
 
-// "message at function F offset O", as far as they are known.
+// "message at function F "name" offset O", as far as they are known.
 std::string describe(const wring_error& error);
 Outcome outcome_of(const wring_error& error);
 Outcome trap_outcome(unsigned reason);
@@ -30,7 +30,8 @@ constexpr unsigned long long kTestFuel = 1ull << 34;
 // The whole way from a module's bytes to a placed code and an instance, with the checkers on.
 class InProcessBackend final : public Backend {
  public:
-  explicit InProcessBackend(bool wasm3);
+  // features: WRING_FEATURE_* of modules that are accepted; 0: all.
+  explicit InProcessBackend(unsigned features);
   // What to compile for and how: this machine, with the optimizer, unless told otherwise.
   void set_target(const wring_target& target) { target_ = target; }
   void set_unoptimized(bool unoptimized) { unoptimized_ = unoptimized; }
@@ -45,6 +46,8 @@ class InProcessBackend final : public Backend {
   Outcome instantiate_only(const std::string& module, const std::vector<ImportValue>& imports,
                            int* instance);
   Outcome run_start(int instance);
+  // Where the last trap of an invocation of that instance happened: one line per frame, innermost first.
+  std::string backtrace(int instance);
   // Puts a fresh instance of the same code in the place of this one, which imports nothing; the start function has run.
   Outcome renew(int instance);
   wring_instance* instance(int index) { return loaded_[static_cast<size_t>(index)].instance.get(); }
@@ -66,7 +69,7 @@ class InProcessBackend final : public Backend {
 // Import and export names of a module, for whoever resolves imports by name. Empty if it does not decode.
 class ModuleNames {
  public:
-  explicit ModuleNames(const std::string& bytes, bool wasm3);
+  explicit ModuleNames(const std::string& bytes);
   struct Name {
     std::string module, name;
     unsigned kind;

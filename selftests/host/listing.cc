@@ -14,7 +14,7 @@
 #include "core/compile.h"
 #include "core/ir/dump.h"
 #include "core/link/link.h"
-#include "core/runtime/objects.h"
+#include "core/runtime/lifetime.h"
 #include "selftests/host/in_process.h"
 #include "selftests/host/platform_posix.h"
 
@@ -22,11 +22,10 @@ namespace wring::host {
 
 namespace {
 
-std::string text_of(const Diag& diag) {
+std::string text_of(const Diag& diag, const wring::Module& module) {
   wring_error error = {};
-  error.func = diag.func;
-  error.offset = diag.offset;
-  snprintf(error.message, sizeof(error.message), "%s", diag.message);
+  runtime::report(diag.code, diag, &error);
+  runtime::name_function(module, &error);
   return describe(error);
 }
 
@@ -53,6 +52,10 @@ class Subject {
     request.max_bytes = kMaxCompileBytes;
     return "";
   }
+  // The call graph, which the builder asks who may throw.
+  Err make_graph(Diag* diag) {
+    return graph.build(module(), request.bindings, request.type_ids, &graph_arena_, diag);
+  }
   const wring::Module& module() const { return *loaded_->module; }
   std::string name_of(u32 func) const {
     Bytes name = module().function_name(func);
@@ -65,8 +68,10 @@ class Subject {
   }
 
   CompileRequest request;
+  link::CallGraph graph;
 
  private:
+  Arena graph_arena_{kMaxCompileBytes};
   Store store_;
   host::Module loaded_;
   std::vector<FunctionBinding> bindings_;
@@ -220,6 +225,8 @@ class AsmListing {
 std::string list_ir(const std::string& module_bytes, const ListingOptions& options) {
   Subject subject;
   if (std::string error = subject.load(module_bytes); !error.empty()) return error;
+  Diag graph_diag;
+  if (subject.make_graph(&graph_diag) != Err::kOk) return text_of(graph_diag, subject.module());
   bool found = false;
   for (u32 func = subject.module().imported_functions; func < subject.module().functions.size();
        func++) {
@@ -229,9 +236,9 @@ std::string list_ir(const std::string& module_bytes, const ListingOptions& optio
     ir::Function f(&arena);
     DumpingObserver dumping;
     Diag diag;
-    Err err =
-        compile_to_ir(subject.request, func, &f, options.all_passes ? &dumping : nullptr, &diag);
-    if (err != Err::kOk) return text_of(diag);
+    Err err = compile_to_ir(subject.request, subject.graph, func, &f,
+                            options.all_passes ? &dumping : nullptr, &diag);
+    if (err != Err::kOk) return text_of(diag, subject.module());
     if (!options.all_passes) ir::dump(f, &dumping.out);
     printf("\n");
   }
@@ -244,11 +251,11 @@ std::string list_asm(const std::string& module_bytes, const ListingOptions& opti
   Arena arena(kMaxCompileBytes);
   CodeBuilder code(&arena);
   code.want_lines = true;
-  if (options.baseline_cpu) subject.request.target.cpu = 0;
+  if (options.baseline_cpu) subject.request.target.cpu = kCpuSse41;
   CompileResult result;
   Diag diag;
   if (compile_module(subject.request, &arena, &code, &result, &diag) != Err::kOk)
-    return text_of(diag);
+    return text_of(diag, subject.module());
   AsmListing listing(subject, code);
   bool found = false;
   for (u32 func = 0; func < code.functions.size(); func++) {

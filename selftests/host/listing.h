@@ -9,7 +9,7 @@ namespace wring::host {
 struct ListingOptions {
   std::string func;           // an index or a name; empty: all functions
   bool all_passes = false;    // IR: after every pass, not only the last
-  bool baseline_cpu = false;  // machine code: for any x86-64, not this machine
+  bool baseline_cpu = false;  // machine code: for the least CPU that will do, not this machine
 };
 
 // Print to stdout. Returns an error message, or an empty string.

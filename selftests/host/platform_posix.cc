@@ -11,9 +11,14 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <xmmintrin.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <list>
 #include <mutex>
+#include <vector>
 
 #include "core/platform.h"
 
@@ -174,6 +179,84 @@ Region* claim_region(wring_code* code, uintptr_t begin, uintptr_t bytes) {
   return nullptr;
 }
 
+// ---- linear memories ----
+
+// Released reservations are kept, the bytes that were in use accessible and cleared: system calls are what making a
+// memory costs.
+struct Pooled {
+  unsigned char* base;
+  size_t bytes;
+};
+constexpr size_t kPoolMax = 64;
+// Up to this, writing zeros is cheaper than giving pages back and faulting them in again.
+constexpr size_t kMaxCleared = 256 * 1024;
+std::mutex g_pool_lock;
+std::vector<Pooled>& pool() {
+  static std::vector<Pooled> reservations;
+  return reservations;
+}
+
+unsigned char* map_reservation() {
+  void* p = mmap(nullptr, kReservationBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                 -1, 0);
+  return p == MAP_FAILED ? nullptr : static_cast<unsigned char*>(p);
+}
+
+// One with `bytes` in use if there is any, else some other; base null: none.
+Pooled take_pooled(size_t bytes) {
+  std::lock_guard<std::mutex> lock(g_pool_lock);
+  if (pool().empty()) return {nullptr, 0};
+  size_t found = pool().size() - 1;
+  for (size_t i = pool().size(); i-- > 0;)
+    if (pool()[i].bytes == bytes) {
+      found = i;
+      break;
+    }
+  Pooled taken = pool()[found];
+  pool()[found] = pool().back();
+  pool().pop_back();
+  return taken;
+}
+
+bool set_accessible(unsigned char* base, size_t from, size_t to) {
+  if (from < to) return mprotect(base + from, to - from, PROT_READ | PROT_WRITE) == 0;
+  return from == to || mprotect(base + to, from - to, PROT_NONE) == 0;
+}
+
+// ---- waiting ----
+
+struct Waiter {
+  const void* address = nullptr;
+  bool is_woken = false;
+  std::condition_variable wake;
+};
+std::mutex g_wait_lock;
+std::list<Waiter*>& waiters() {
+  static std::list<Waiter*> list;
+  return list;
+}
+constexpr std::chrono::milliseconds kStopPoll(10);
+
+uint64_t load_atomic(const void* address, unsigned bytes) {
+  return bytes == 4 ? __atomic_load_n(static_cast<const uint32_t*>(address), __ATOMIC_SEQ_CST)
+                    : __atomic_load_n(static_cast<const uint64_t*>(address), __ATOMIC_SEQ_CST);
+}
+
+// Until the waiter is woken, the time is up or the process wants to stop.
+wring_wait_result wait_for(Waiter* waiter, std::unique_lock<std::mutex>* lock,
+                           long long timeout_ns) {
+  using Clock = std::chrono::steady_clock;
+  constexpr long long kForever = 1ll << 60;
+  auto end = Clock::now() + std::chrono::nanoseconds(
+                                timeout_ns < 0 || timeout_ns > kForever ? kForever : timeout_ns);
+  while (!waiter->is_woken) {
+    if (wring_os_yield()) return WRING_WAIT_INTERRUPTED;
+    if (Clock::now() >= end) return WRING_WAIT_TIMED_OUT;
+    waiter->wake.wait_until(*lock, std::min(end, Clock::now() + kStopPoll));
+  }
+  return WRING_WAIT_WOKEN;
+}
+
 int fail(wring_error* err, const char* message) {
   *err = {};
   err->kind = WRING_ERR_NOMEM;
@@ -214,13 +297,17 @@ extern "C" int wring_os_yield(void) {
   return stop && *stop;
 }
 
-extern "C" unsigned char* wring_os_memory_reserve(void) {
+extern "C" unsigned char* wring_os_memory_reserve(wring_size bytes) {
   if (!may_allocate()) return nullptr;
-  void* p = mmap(nullptr, kReservationBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                 -1, 0);
-  if (p == MAP_FAILED) return nullptr;
+  Pooled memory = take_pooled(bytes);
+  if (!memory.base) memory.base = map_reservation();
+  if (!memory.base) return nullptr;
+  if (!set_accessible(memory.base, memory.bytes, bytes)) {
+    munmap(memory.base, kReservationBytes);
+    return nullptr;
+  }
   g_live++;
-  return static_cast<unsigned char*>(p);
+  return memory.base;
 }
 
 extern "C" int wring_os_memory_commit(unsigned char* base, wring_size old_bytes,
@@ -229,10 +316,70 @@ extern "C" int wring_os_memory_commit(unsigned char* base, wring_size old_bytes,
   return mprotect(base + old_bytes, new_bytes - old_bytes, PROT_READ | PROT_WRITE);
 }
 
-extern "C" void wring_os_memory_release(unsigned char* base, wring_size) {
+extern "C" void wring_os_memory_release(unsigned char* base, wring_size bytes) {
   g_live--;
+  if (bytes <= kMaxCleared)
+    memset(base, 0, bytes);
+  else
+    madvise(base, bytes, MADV_DONTNEED);
+  {
+    std::lock_guard<std::mutex> lock(g_pool_lock);
+    if (pool().size() < kPoolMax) return pool().push_back({base, bytes});
+  }
   munmap(base, kReservationBytes);
 }
+
+extern "C" void* wring_os_table_reserve(wring_size bytes) {
+  if (!may_allocate()) return nullptr;
+  void* p = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return nullptr;
+  g_live++;
+  return p;
+}
+
+extern "C" int wring_os_table_commit(void* base, wring_size old_bytes, wring_size new_bytes) {
+  return wring_os_memory_commit(static_cast<unsigned char*>(base), old_bytes, new_bytes);
+}
+
+extern "C" void wring_os_table_release(void* base, wring_size reserved_bytes, wring_size) {
+  g_live--;
+  munmap(base, reserved_bytes);
+}
+
+extern "C" wring_wait_result wring_os_wait(const void* address, unsigned int bytes,
+                                           unsigned long long expected, long long timeout_ns) {
+  std::unique_lock<std::mutex> lock(g_wait_lock);
+  if (load_atomic(address, bytes) != expected) return WRING_WAIT_NOT_EQUAL;
+  Waiter waiter;
+  waiter.address = address;
+  waiters().push_back(&waiter);
+  wring_wait_result result = wait_for(&waiter, &lock, timeout_ns);
+  waiters().remove(&waiter);
+  return result;
+}
+
+extern "C" unsigned int wring_os_notify(const void* address, unsigned int count) {
+  std::lock_guard<std::mutex> lock(g_wait_lock);
+  unsigned int woken = 0;
+  for (Waiter* waiter : waiters()) {
+    if (woken == count) break;
+    if (waiter->address != address || waiter->is_woken) continue;
+    waiter->is_woken = true;
+    waiter->wake.notify_one();
+    woken++;
+  }
+  return woken;
+}
+
+static thread_local unsigned int t_saved_mxcsr;
+
+extern "C" void wring_os_fpu_begin(void) {
+  constexpr unsigned int kDefaultMxcsr = 0x1f80;
+  t_saved_mxcsr = _mm_getcsr();
+  _mm_setcsr(kDefaultMxcsr);
+}
+
+extern "C" void wring_os_fpu_end(void) { _mm_setcsr(t_saved_mxcsr); }
 
 extern "C" void* wring_os_code_alloc(wring_size bytes) {
   if (!may_allocate()) return nullptr;

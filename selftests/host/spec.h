@@ -54,8 +54,12 @@ class Backend {
 };
 
 struct SpecOptions {
-  bool strict = false;   // a skipped command that does not concern the text format fails the run
+  // A skipped command fails the run, unless it concerns the text format or garbage-collected types, or is known.
+  bool strict = false;
   bool verbose = false;  // print every skipped command
+  // A file of lines "GROUP/FILE/FILE.json:LINE REASON" ('#' begins a comment): commands that are known to fail. They
+  // count as skipped for that reason, and as failed if they pass.
+  std::string known;
 };
 
 // Runs a script and prints failures, the reasons for skips, and at last "N passed, N failed, N skipped". Returns

@@ -50,6 +50,26 @@ bool matches_vector(const Json& expected, const uint64_t* words) {
   return true;
 }
 
+bool is_reference(const std::string& type) {
+  for (const char* name :
+       {"externref", "funcref", "exnref", "refnull", "nullfuncref", "nullexternref", "nullexnref"})
+    if (type == name) return true;
+  return false;
+}
+
+bool is_null_type(const std::string& type) { return type.find("null") != std::string::npos; }
+
+uint64_t reference_word(const Json& value) {
+  std::string text = value.value("value", "null");
+  return text == "null" ? 0 : parse(text) + 1;
+}
+
+// Without a value: any reference of the type.
+bool matches_reference(const Json& expected, uint64_t word) {
+  if (is_null_type(expected["type"])) return word == 0;
+  return expected.contains("value") ? word == reference_word(expected) : word != 0;
+}
+
 }  // namespace
 
 bool is_supported_value(const Json& value) {
@@ -59,7 +79,8 @@ bool is_supported_value(const Json& value) {
       if (!is_supported_value(alternative)) return false;
     return true;
   }
-  return type == "i32" || type == "i64" || type == "f32" || type == "f64" || type == "v128";
+  return type == "i32" || type == "i64" || type == "f32" || type == "f64" || type == "v128" ||
+         is_reference(type);
 }
 
 size_t words_of(const Json& value) {
@@ -68,6 +89,7 @@ size_t words_of(const Json& value) {
 }
 
 void append_argument(const Json& value, std::vector<uint64_t>* words) {
+  if (is_reference(value["type"])) return words->push_back(reference_word(value));
   if (value["type"] != "v128") {
     uint64_t bits = parse(value["value"]);
     words->push_back(bits_of(value["type"]) == 32 ? static_cast<uint32_t>(bits) : bits);
@@ -90,6 +112,7 @@ bool matches(const Json& expected, const uint64_t* words) {
     return false;
   }
   if (type == "v128") return matches_vector(expected, words);
+  if (is_reference(type)) return matches_reference(expected, words[0]);
   return matches_lane(type, expected["value"], words[0]);
 }
 

@@ -11,10 +11,10 @@ namespace wring::host {
 
 using Json = nlohmann::json;
 
-// Whether the driver can pass and compare values of the JSON's type. References cannot yet.
+// Whether the driver can pass and compare values of the JSON's type: not those of garbage-collected objects.
 bool is_supported_value(const Json& value);
 
-// Words an argument or result takes: v128 two, others one.
+// Words an argument or result takes: v128 two, others one. References are words, null 0, (ref.extern N) N + 1.
 size_t words_of(const Json& value);
 
 // Appends an argument's words.

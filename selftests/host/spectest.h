@@ -3,12 +3,12 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace wring::host {
 
-// The binary. Its float functions are left out on request, for an engine that does not compile floats yet.
-std::string spectest_module(bool with_float_functions);
-// Whether spectest_module(false) lacks the export.
-bool is_spectest_float_function(const std::string& name);
+// The binaries, which export what scripts import: the first is of WebAssembly 2.0, each of the others needs some
+// feature beyond it, and may be left out where that is not accepted.
+std::vector<std::string> spectest_modules();
 
 }  // namespace wring::host

@@ -57,12 +57,22 @@ echo '(module (func unreachable) (start 0))' >"$dir/start.wat"
 echo '(module (import "env" "f" (func)))' >"$dir/import.wat"
 echo '(module (import "spectest" "global_i32" (global i32)) (func (export "g") (result i32) (global.get 0)))' \
 	>"$dir/spectest.wat"
-echo '(module (func (export "f") (result f32) (f32.const 1)))' >"$dir/float.wat"
-for name in m start import spectest float; do
+cat >"$dir/values.wat" <<'EOF'
+(module
+  (func (export "f") (result f32) (f32.const 1.5))
+  (func (export "d") (param f64) (result f64) (f64.sqrt (local.get 0)))
+  (func (export "v") (param v128) (result v128) (i32x4.add (local.get 0) (local.get 0)))
+  (func (export "x") (param externref) (result externref i32) (local.get 0) (ref.is_null (local.get 0))))
+EOF
+echo '(module (func $named (i32.add (i32.const 1))))' >"$dir/named.wat"
+for name in m start import spectest values; do
 	wat2wasm "$dir/$name.wat" -o "$dir/$name.wasm" || exit 1
 done
+wat2wasm --no-check --debug-names "$dir/named.wat" -o "$dir/named.wasm" || exit 1
 head -c 30 "$dir/m.wasm" >"$dir/truncated.wasm"
 printf 'not wasm' >"$dir/garbage.wasm"
+echo '(module (func $f (return_call $f)))' >"$dir/tail.wat"
+wat2wasm --enable-tail-call "$dir/tail.wat" -o "$dir/tail.wasm" || exit 1
 printf '\0asm\1\0\0\0\1\4\1\140\0\0\3\2\1\0\12\5\1\3\0\152\13' >"$dir/invalid.wasm"
 
 expect 'validate accepts' 0 '' validate "$dir/m.wasm"
@@ -71,16 +81,16 @@ expect 'validate rejects garbage' 1 '' validate "$dir/garbage.wasm"
 expect 'validate rejects type errors' 1 '' validate "$dir/invalid.wasm"
 expect_error 'type errors come with function and offset' 'at function 0 offset 23' validate "$dir/invalid.wasm"
 expect 'validate rejects a missing file' 1 '' validate "$dir/missing.wasm"
-expect 'validate accepts what cannot be compiled' 0 '' validate "$dir/float.wasm"
+expect_error '... and with the name of the function' 'at function 0 "named" offset' validate "$dir/named.wasm"
 expect 'invoke prints a result' 0 'i32:0x1' invoke "$dir/m.wasm" add i32:ffffffff i32:0x2
 expect 'invoke prints several results' 0 $'i64:0xffffffffffffffff\ni32:0x7' \
 	invoke "$dir/m.wasm" swap i32:7 i64:ffffffffffffffff
 expect 'invoke prints nothing for no result' 0 '' invoke "$dir/m.wasm" none
 expect 'an export is found by index' 0 'i32:0x3' invoke "$dir/m.wasm" 0 i32:1 i32:2
 expect 'a name that is a number comes first' 0 'i32:0x37' invoke "$dir/m.wasm" 5
-expect 'a trap is an answer' 0 'trap: out of bounds memory access' invoke "$dir/m.wasm" load i32:10000
-expect 'so is a trap in a callee' 0 'trap: integer divide by zero' invoke "$dir/m.wasm" div i32:0
-expect 'and one in the start function' 0 'trap: unreachable' invoke "$dir/start.wasm" x
+expect 'a trap has a status of its own' 3 'trap: out of bounds memory access' invoke "$dir/m.wasm" load i32:10000
+expect 'so is a trap in a callee' 3 'trap: integer divide by zero' invoke "$dir/m.wasm" div i32:0
+expect 'and one in the start function' 3 'trap: unreachable' invoke "$dir/start.wasm" x
 expect 'spectest can be imported' 0 'i32:0x29a' invoke "$dir/spectest.wasm" g
 expect 'too few arguments' 2 '' invoke "$dir/m.wasm" add i32:1
 expect 'an argument of another type' 2 '' invoke "$dir/m.wasm" add i32:1 i64:1
@@ -90,7 +100,14 @@ expect_error 'no such export' 'no exported function "nothing"' invoke "$dir/m.wa
 expect_error 'an export that is no function' 'no exported function "g"' invoke "$dir/m.wasm" g
 expect_error 'an index beyond the exports' 'no exported function "99"' invoke "$dir/m.wasm" 99
 expect_error 'an unknown import' 'unknown import "env" "f"' invoke "$dir/import.wasm" f
-expect_error 'what is not supported yet' 'not supported yet: f32 at function 0 offset' invoke "$dir/float.wasm" f
+expect_error 'a trap names its functions' 'at function 5 "callee" offset' invoke "$dir/m.wasm" div i32:0
+expect 'a float is printed with its value' 0 'f32:0x3fc00000 (1.5)' invoke "$dir/values.wasm" f
+expect 'a double as well' 0 'f64:0x4000000000000000 (2)' invoke "$dir/values.wasm" d f64:4010000000000000
+expect 'a vector is one value' 0 'v128:0x00000008000000060000000400000002' \
+	invoke "$dir/values.wasm" v v128:00000004000000030000000200000001
+expect 'a reference is its word' 0 $'externref:0x7b\ni32:0x0' invoke "$dir/values.wasm" x externref:7b
+expect 'binaries are held to the features asked for' 1 '' validate --features 2.0 "$dir/tail.wasm"
+expect 'which are all by default' 0 '' validate "$dir/tail.wasm"
 expect_error 'dump of an unknown function' 'no such function: nobody' dump ir "$dir/m.wasm" nobody
 expect_error 'dump of an invalid module' 'at function 0' dump asm "$dir/invalid.wasm"
 expect_error 'spec of a file that is no script' 'not a converted conformance script' spec "$dir/m.wasm"

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 // wring-host: the engine as a process, for tests and for looking at what the compiler does.
 #include <CLI/CLI.hpp>
+#include <bit>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <map>
 
 #include "selftests/core/x64/thunks.h"
 #include "selftests/fuzz/generate.h"
@@ -18,7 +20,7 @@ namespace wring::host {
 
 namespace {
 
-constexpr int kFailed = 1, kUsage = 2;
+constexpr int kFailed = 1, kUsage = 2, kTrapped = 3;
 
 int complain(const std::string& what) {
   fprintf(stderr, "wring-host: %s\n", what.c_str());
@@ -35,10 +37,21 @@ bool read_file(const std::string& path, std::string* out) {
   return true;
 }
 
-int validate(const std::string& path, bool wasm3) {
+// The values of --features.
+const std::map<std::string, unsigned>& feature_sets() {
+  static const std::map<std::string, unsigned> sets = {
+      {"2.0", WRING_FEATURE_WASM2},
+      {"3.0", WRING_FEATURE_WASM3},
+      {"threads", WRING_FEATURE_THREADS},
+      {"all", WRING_FEATURE_WASM3 | WRING_FEATURE_THREADS},
+  };
+  return sets;
+}
+
+int validate(const std::string& path, unsigned features) {
   std::string bytes;
   if (!read_file(path, &bytes)) return kFailed;
-  Outcome outcome = InProcessBackend(wasm3).validate(bytes);
+  Outcome outcome = InProcessBackend(features).validate(bytes);
   return outcome.kind == Outcome::kOk ? 0 : complain(path + ": " + outcome.text);
 }
 
@@ -68,6 +81,7 @@ std::string type_name(char letter) {
     case 'v': return "v128";
     case 'F': return "funcref";
     case 'X': return "externref";
+    case 'E': return "exnref";
   }
   return "?";
 }
@@ -82,17 +96,21 @@ size_t words_of(const std::string& letters) {
 Outcome load(InProcessBackend* backend, const std::string& bytes, const ModuleNames& names,
              int* instance) {
   std::vector<ImportValue> imports;
-  int spectest = -1;
-  std::string spectest_bytes = spectest_module(false);
-  ModuleNames spectest_names(spectest_bytes, false);
+  std::map<std::string, ImportValue> spectest;
   for (const ModuleNames::Name& import : names.imports()) {
-    int index = import.module == "spectest" ? spectest_names.find_export(import.name) : -1;
-    if (index >= 0 && spectest < 0) {
-      Outcome outcome = backend->instantiate(spectest_bytes, {}, &spectest);
-      if (outcome.kind != Outcome::kOk) return outcome;
+    if (import.module == "spectest" && spectest.empty()) {
+      for (const std::string& part : spectest_modules()) {
+        int exporter;
+        if (backend->instantiate(part, {}, &exporter).kind != Outcome::kOk) continue;
+        uint32_t index = 0;
+        ModuleNames exported(part);
+        for (const ModuleNames::Name& e : exported.exports())
+          spectest[e.name] = {exporter, index++};
+      }
     }
-    imports.push_back(index < 0 ? ImportValue{}
-                                : ImportValue{spectest, static_cast<uint32_t>(index)});
+    imports.push_back(import.module == "spectest" && spectest.count(import.name)
+                          ? spectest[import.name]
+                          : ImportValue{});
   }
   return backend->instantiate(bytes, imports, instance);
 }
@@ -107,20 +125,46 @@ int find_export(const ModuleNames& names, const std::string& wanted) {
   return number < names.exports().size() ? static_cast<int>(number) : -1;
 }
 
+int print_trap(const Outcome& outcome, const std::string& backtrace) {
+  printf("trap: %s\n", outcome.text.c_str());
+  fprintf(stderr, "%s", backtrace.c_str());
+  return kTrapped;
+}
+
+// The value behind the bits, for people.
+std::string float_text(char letter, uint64_t word) {
+  char text[64] = "";
+  if (letter == 'f')
+    snprintf(text, sizeof(text), " (%.9g)",
+             static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(word))));
+  if (letter == 'd') snprintf(text, sizeof(text), " (%.17g)", std::bit_cast<double>(word));
+  return text;
+}
+
+// Returns the words it took.
+size_t print_value(char letter, const uint64_t* word) {
+  std::string type = type_name(letter);
+  if (letter == 'v') {
+    printf("%s:0x%016llx%016llx\n", type.c_str(), static_cast<unsigned long long>(word[1]),
+           static_cast<unsigned long long>(word[0]));
+    return 2;
+  }
+  printf("%s:0x%llx%s\n", type.c_str(), static_cast<unsigned long long>(word[0]),
+         float_text(letter, word[0]).c_str());
+  return 1;
+}
+
 int invoke(const std::string& path, const std::string& wanted, const std::vector<std::string>& args,
-           bool wasm3, const wring_target& target, bool unoptimized) {
+           unsigned features, const wring_target& target, bool unoptimized) {
   std::string bytes;
   if (!read_file(path, &bytes)) return kFailed;
-  InProcessBackend backend(wasm3);
+  InProcessBackend backend(features);
   backend.set_target(target);
   backend.set_unoptimized(unoptimized);
-  ModuleNames names(bytes, wasm3);
+  ModuleNames names(bytes);
   int instance = -1;
   Outcome outcome = load(&backend, bytes, names, &instance);
-  if (outcome.kind == Outcome::kTrap) {
-    printf("trap: %s\n", outcome.text.c_str());
-    return 0;
-  }
+  if (outcome.kind == Outcome::kTrap) return print_trap(outcome, "");
   if (outcome.kind != Outcome::kOk) return complain(path + ": " + outcome.text);
   int index = find_export(names, wanted);
   if (index < 0 || names.exports()[static_cast<size_t>(index)].kind != 0)
@@ -143,22 +187,10 @@ int invoke(const std::string& path, const std::string& wanted, const std::vector
 
   outcome =
       backend.invoke(instance, static_cast<uint32_t>(index), words_of(function.results), &values);
-  if (outcome.kind == Outcome::kTrap) {
-    printf("trap: %s\n", outcome.text.c_str());
-    return 0;
-  }
+  if (outcome.kind == Outcome::kTrap) return print_trap(outcome, backend.backtrace(instance));
   if (outcome.kind != Outcome::kOk) return complain(path + ": " + outcome.text);
   const uint64_t* word = values.data();
-  for (char letter : function.results) {
-    std::string type = type_name(letter);
-    if (letter == 'v') {
-      printf("%s:0x%016llx%016llx\n", type.c_str(), static_cast<unsigned long long>(word[1]),
-             static_cast<unsigned long long>(word[0]));
-      word += 2;
-    } else {
-      printf("%s:0x%llx\n", type.c_str(), static_cast<unsigned long long>(*word++));
-    }
-  }
+  for (char letter : function.results) word += print_value(letter, word);
   return 0;
 }
 
@@ -189,15 +221,17 @@ int main(int argc, char** argv) {
   CLI::App app("The Wring engine as a process: validates, runs and lists WebAssembly modules.",
                "wring-host");
   app.require_subcommand(1);
-  std::string file, export_name, kind, features = "2.0", directory;
+  std::string file, export_name, kind, features = "all", directory;
   std::vector<std::string> args;
   ListingOptions listing;
   SpecOptions spec_options;
   int status = 0;
 
   auto add_features = [&](CLI::App* command) {
-    command->add_option("--features", features, "what binaries may contain")
-        ->check(CLI::IsMember({"2.0", "3.0"}))
+    std::vector<std::string> names;
+    for (const auto& set : feature_sets()) names.push_back(set.first);
+    command->add_option("--features", features, "what binaries may contain beyond 2.0")
+        ->check(CLI::IsMember(names))
         ->capture_default_str();
   };
 
@@ -223,19 +257,22 @@ int main(int argc, char** argv) {
       app.add_subcommand("validate", "exit status 0 if FILE is valid, else 1");
   validate_command->add_option("FILE", file)->required();
   add_features(validate_command);
-  validate_command->callback([&] { status = validate(file, features == "3.0"); });
+  validate_command->callback([&] { status = validate(file, feature_sets().at(features)); });
 
-  CLI::App* invoke_command = app.add_subcommand(
-      "invoke",
-      "call an export; prints the results as TYPE:HEXBITS, one per line, or \"trap: REASON\"");
+  CLI::App* invoke_command =
+      app.add_subcommand("invoke",
+                         "call an export; prints the results as TYPE:HEXBITS, one per line, or "
+                         "\"trap: REASON\" with exit "
+                         "status 3");
   invoke_command->add_option("FILE", file)->required();
   invoke_command->add_option("EXPORT", export_name, "a name, or an index into the export section")
       ->required();
   invoke_command->add_option("ARGS", args, "TYPE:HEXBITS, for example i32:0x2a");
   add_features(invoke_command);
   add_target(invoke_command);
-  invoke_command->callback(
-      [&] { status = invoke(file, export_name, args, features == "3.0", target(), unoptimized); });
+  invoke_command->callback([&] {
+    status = invoke(file, export_name, args, feature_sets().at(features), target(), unoptimized);
+  });
 
   CLI::App* dump_command = app.add_subcommand("dump", "print the IR or the machine code of FILE");
   dump_command->add_option("KIND", kind, "ir or asm")
@@ -245,17 +282,24 @@ int main(int argc, char** argv) {
   dump_command->add_option("FUNC", listing.func, "only this function: an index or a name");
   dump_command->add_flag("--passes", listing.all_passes, "ir: after every pass");
   dump_command->add_flag("--baseline", listing.baseline_cpu,
-                         "asm: for any x86-64 CPU, not this one");
+                         "asm: for the least CPU that will do, not this one");
   dump_command->callback([&] { status = dump(kind, file, listing); });
 
   CLI::App* spec_command = app.add_subcommand("spec", "run a converted conformance script");
   spec_command->add_option("FILE", file, "FILE.json")->required();
   add_features(spec_command);
+  add_target(spec_command);
   spec_command->add_flag("--strict", spec_options.strict,
-                         "fail if anything but the text format is skipped");
+                         "fail if anything but the text format and garbage collection is skipped");
+  spec_command
+      ->add_option("--known", spec_options.known,
+                   "list of commands that are known to fail: GROUP/FILE/FILE.json:LINE REASON")
+      ->check(CLI::ExistingFile);
   spec_command->add_flag("-v,--verbose", spec_options.verbose, "print what is skipped");
   spec_command->callback([&] {
-    InProcessBackend backend(features == "3.0");
+    InProcessBackend backend(feature_sets().at(features));
+    backend.set_target(target());
+    backend.set_unoptimized(unoptimized);
     status = run_spec(file, &backend, spec_options) ? 0 : kFailed;
   });
 

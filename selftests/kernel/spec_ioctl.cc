@@ -28,7 +28,11 @@ Outcome outcome_of(const wring_error_info& error, int error_number) {
     return {Outcome::kFailed, error.message[0] ? error.message : std::strerror(error_number)};
   // The message also names the function.
   if (error.trap) return {Outcome::kTrap, wring_trap_text(error.trap)};
-  return {static_cast<Outcome::Kind>(error.kind), error.message};
+  std::string text = error.message;
+  // The kernel names the import first, with its names in quotes.
+  size_t quoted = text.rfind("\": ");
+  if (error.kind == WRING_ERROR_LINK && quoted != std::string::npos) text.erase(0, quoted + 3);
+  return {static_cast<Outcome::Kind>(error.kind), text};
 }
 
 // An export's index in its instance, found by it alone.
@@ -41,7 +45,8 @@ Request request_for(uint32_t export_index) {
 
 }  // namespace
 
-IoctlBackend::IoctlBackend() : device_(open(WRING_DEVICE, O_RDWR | O_CLOEXEC)) {}
+IoctlBackend::IoctlBackend(unsigned features)
+    : device_(open(WRING_DEVICE, O_RDWR | O_CLOEXEC)), features_(features) {}
 
 IoctlBackend::~IoctlBackend() {
   for (int fd : instances_) close(fd);
@@ -54,6 +59,7 @@ Outcome IoctlBackend::validate(const std::string& module) {
   request.module = address(module.data());
   request.module_bytes = module.size();
   request.flags = WRING_INSTANCE_F_VALIDATE;
+  request.features = features_;
   request.error = address(&error);
   request.error_bytes = sizeof(error);
   return ioctl(device_, WRING_IOC_INSTANCE_NEW, &request) < 0 ? outcome_of(error, errno)
@@ -72,6 +78,7 @@ Outcome IoctlBackend::instantiate(const std::string& module,
   request.module_bytes = module.size();
   request.imports = address(values.data());
   request.import_count = static_cast<uint32_t>(values.size());
+  request.features = features_;
   request.error = address(&error);
   request.error_bytes = sizeof(error);
   int fd = ioctl(device_, WRING_IOC_INSTANCE_NEW, &request);

@@ -8,8 +8,8 @@ namespace wring::kernel {
 
 class IoctlBackend final : public host::Backend {
  public:
-  // Opens the device; ok() tells whether that worked.
-  IoctlBackend();
+  // Opens the device for modules with these features (WRING_WASM_*, 0: all); ok() tells whether that worked.
+  explicit IoctlBackend(unsigned features);
   ~IoctlBackend() override;
   IoctlBackend(const IoctlBackend&) = delete;
   IoctlBackend& operator=(const IoctlBackend&) = delete;
@@ -24,6 +24,7 @@ class IoctlBackend final : public host::Backend {
 
  private:
   int device_;
+  unsigned features_;
   std::vector<int> instances_;
 };
 

@@ -317,6 +317,46 @@ for id in $(wring prog show | sed -n 's/^\([0-9]*\): .*/\1/p'); do
 done
 check 'nothing is left of the runs' settled
 
+# ---- lines of the source ----
+
+{ printf '\0'; tail -c +2 "$packet"; } >"$tmp/zero"
+lines='selftests/kernel/guest/cli_lines\.c'
+works 'name lines' prog load "$guest/cli_lines.wasm"
+try prog run lines data_in "$tmp/zero"
+check 'wring prog run says which line trapped' [ "$status" -eq 134 ]
+check '... as text' matches "^Trapped: integer divide by zero, in .*offset 0x[0-9a-f]*\) at $lines:12\$" "$tmp/out" 2
+try -j prog run lines data_in "$tmp/zero"
+check '... and as JSON' json_matches "\"file\":\"$lines\",\"line\":12\\}"
+works "#0 divide .* at $lines:12\$" prog show lines
+works "#1 lines .* at $lines:19\$" prog show lines
+json "\"file\":\"$lines\",\"line\":19\\}" prog show lines
+try prog unload lines
+works 'name cli_lines' prog load "$guest/cli_lines.wasm" type module
+# Without a packet the load of its first byte traps.
+fails_json 134 "trap: .* at .*wring_wasm\.h:[0-9]+" prog run cli_lines export lines
+try prog unload cli_lines
+
+# Debug information is the guest's: broken, it leads to any line or to none, and never takes the loader down.
+size=$(wc -c <"$guest/cli_lines.wasm")
+start=$(strings -t d "$guest/cli_lines.wasm" | awk '/\.debug_/ { print $1; exit }')
+survivors=0
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
+	cp "$guest/cli_lines.wasm" "$tmp/broken.wasm"
+	for j in 1 2 3 4 5 6 7 8; do
+		at=$((start + 40 + (i * 7919 + j * 104729) % (size - start - 40)))
+		printf "\\$(printf %o $((i * 37 + j * 59 & 255)))" |
+			dd of="$tmp/broken.wasm" bs=1 seek=$at conv=notrunc 2>/dev/null
+	done
+	# Where it hits the header of a section, the module is malformed.
+	wring prog load "$tmp/broken.wasm" name broken >"$tmp/out" 2>&1 || continue
+	try prog run broken data_in "$tmp/zero"
+	[ "$status" -eq 134 ] && grep -q '^Trapped: integer divide by zero, in ' "$tmp/out" &&
+		survivors=$((survivors + 1))
+	wring prog show broken >"$tmp/out" 2>&1 || check "show $i" false
+	wring prog unload broken
+done
+check "broken debug information is survived ($survivors times)" [ "$survivors" -gt 3 ]
+
 # ---- maps ----
 
 works 'name block' prog load "$guest/xdp_block.wasm" name block

@@ -151,6 +151,8 @@ static const struct subject subjects[] = {
 	  0 },
 	{ "prog code", WRING_IOC_PROG_CODE, sizeof(struct wring_prog_code), &program, fill_nothing,
 	  0 },
+	{ "prog module", WRING_IOC_PROG_MODULE, sizeof(struct wring_prog_module), &program,
+	  fill_nothing, 0 },
 	{ "prog unload", WRING_IOC_PROG_UNLOAD, sizeof(struct wring_prog_unload), &program,
 	  fill_nothing, 0 },
 	{ "prog run", WRING_IOC_PROG_RUN, sizeof(struct wring_prog_run), &program, fill_nothing,
@@ -336,6 +338,7 @@ static void test_other_flags(void)
 	struct wring_prog_unload unload = { .flags = 1 };
 	struct wring_features features = { .reserved = 1 };
 	struct wring_prog_code code = { .reserved = 1 };
+	struct wring_prog_module module = { .reserved = 1 };
 	struct wring_prog_info info = { .reserved = 1 };
 	struct wring_export_get get = { .flags = 1 };
 	struct wring_invoke invoke = { .flags = 1 };
@@ -348,6 +351,8 @@ static void test_other_flags(void)
 	       "prog unload: flags");
 	tap_eq(device_ioctl(device, WRING_IOC_FEATURES, &features), -EINVAL, "features: reserved");
 	tap_eq(device_ioctl(program, WRING_IOC_PROG_CODE, &code), -EINVAL, "prog code: reserved");
+	tap_eq(device_ioctl(program, WRING_IOC_PROG_MODULE, &module), -EINVAL,
+	       "prog module: reserved");
 	tap_eq(device_ioctl(program, WRING_IOC_PROG_INFO, &info), -EINVAL, "prog info: reserved");
 	tap_eq(device_ioctl(instance, WRING_IOC_EXPORT_GET, &get), -EINVAL, "export get: flags");
 	tap_eq(device_ioctl(instance, WRING_IOC_INVOKE, &invoke), -EINVAL, "invoke: flags");

@@ -257,6 +257,33 @@ static void test_text(int program)
 	free(bytes);
 }
 
+/* The binary comes back as it was given, in one piece or cut off. */
+static void test_binary(void)
+{
+	struct wring_prog_module module = { .bytes = 10 };
+	struct wasm w = WASM_INIT;
+	uint8_t *bytes, *copy;
+	size_t size;
+	int program;
+
+	wasm_export(&w, "f", WASM_FUNCTION(&w, wasm_type(&w, "", ""), "", OP_NOP));
+	bytes = wasm_finish(&w, &size);
+	program = device_load_module(device, "binary", bytes, size);
+	tap_ok(program >= 0, "load: %s", device_error.message);
+	copy = calloc(1, size + 1);
+	module.buffer = (uintptr_t)copy;
+	copy[10] = 0x77;
+	tap_eq(device_ioctl(program, WRING_IOC_PROG_MODULE, &module), 0, "module, the beginning");
+	tap_ok(!memcmp(copy, bytes, 10) && copy[10] == 0x77, "is cut off");
+	tap_eq(module.bytes, size, "and its size told");
+	copy[size] = 0x77;
+	tap_eq(device_ioctl(program, WRING_IOC_PROG_MODULE, &module), 0, "module, all of it");
+	tap_ok(!memcmp(copy, bytes, size) && copy[size] == 0x77, "is what was loaded");
+	free(copy);
+	free(bytes);
+	close(program);
+}
+
 /* Every program lies at a place of its own within its page. */
 static void test_placement(void)
 {
@@ -444,6 +471,7 @@ int main(void)
 	test_text(program);
 	test_kill(program);
 	close(program);
+	test_binary();
 	test_placement();
 	test_registry();
 	test_limits();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "selftests/kernel/spec_ioctl.h"
+#include "uapi/wring.h"
 
 namespace {
 
@@ -28,6 +29,13 @@ bool read_list(const std::string& path, const std::string& dir, std::vector<std:
     if (!line.empty()) files->push_back(dir + "/" + line);
   }
   return true;
+}
+
+// What the script's group (a directory of its path) is about, which decides what its modules may contain.
+unsigned features_of(const std::string& path) {
+  if (path.find("/w2-") != std::string::npos) return WRING_WASM_2;
+  if (path.find("/w3-") != std::string::npos) return WRING_WASM_3;
+  return path.find("/p-threads/") != std::string::npos ? WRING_WASM_THREADS : 0;
 }
 
 }  // namespace
@@ -66,7 +74,7 @@ int main(int argc, char** argv) {
 
   int failed = 0;
   for (size_t i = 0; i < files.size(); i++) {
-    wring::kernel::IoctlBackend backend;
+    wring::kernel::IoctlBackend backend(features_of(files[i]));
     if (!backend.ok()) {
       std::printf("1..0 # SKIP no /dev/wring\n");
       return 4;

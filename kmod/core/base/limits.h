@@ -14,7 +14,9 @@ constexpr u32 kMaxExports = 100'000;
 constexpr u32 kMaxCustomSections = 10'000;
 constexpr u32 kMaxGlobals = 100'000;
 constexpr u32 kMaxTables = 100;
-constexpr u32 kMaxMemories = 1;
+constexpr u32 kMaxMemories = 100;
+constexpr u32 kMaxTags = 10'000;
+constexpr u32 kMaxConstDepth = 64;  // operands of a constant expression at once
 constexpr u32 kMaxSegments = 100'000;
 constexpr u32 kMaxTableEntries = 1'000'000;
 constexpr u32 kMaxParams = 1'000;
@@ -22,6 +24,7 @@ constexpr u32 kMaxResults = 1'000;
 constexpr u32 kMaxLocals = 50'000;
 constexpr u32 kMaxFunctionBytes = 8u << 20;
 constexpr u32 kMaxBrTableTargets = 65'520;
+constexpr u32 kMaxCatchClauses = 10'000;
 constexpr u32 kMaxBlockDepth = 100'000;
 constexpr u32 kMaxOperandDepth = 1'000'000;  // values on a function's operand stack
 constexpr u32 kMaxMemoryPages = 65'536;      // 4 GiB: the whole 32-bit index space
@@ -54,6 +57,12 @@ constexpr u32 kStackHeadroomBytes = kSmallFrameBytes + kMaxUncheckedStackBytes +
 // Function types of a store's modules together, and how many of them may collide in its hash table.
 constexpr u32 kMaxStoreSignatures = 1'000'000;
 constexpr u32 kMaxSignatureProbes = 4096;
+// Exceptions alive at a time, of one instance; how many there is room for in advance, as far as the bytes suffice.
+constexpr u32 kMaxExceptions = 4096;
+constexpr u32 kExceptionSlots = 64;
+constexpr u32 kMinExceptionSlots = 4;
+constexpr u32 kExceptionPoolBytes = 8 * 1024;
+constexpr u64 kMaxExceptionBytes = u64{4} << 20;
 // Fuel is handed out in slices of this size where the host may be asked to yield between them.
 constexpr u32 kFuelSlice = 1u << 20;
 // Bulk operations cost one unit of fuel for this many bytes.

@@ -24,6 +24,7 @@ Builder::Builder(const BuildContext& context, u32 func, Function* out, Arena* sc
       values_(scratch),
       branches_(scratch),
       loop_phis_(scratch),
+      dispatches_(scratch),
       row_(scratch),
       states_(scratch) {}
 
@@ -36,7 +37,8 @@ Err Builder::run() {
     pos_ = in.next;
     if (!live_) {
       // Only the structure matters until a label makes code reachable again.
-      if (in.op == Opcode::kBlock || in.op == Opcode::kLoop || in.op == Opcode::kIf) {
+      if (in.op == Opcode::kBlock || in.op == Opcode::kLoop || in.op == Opcode::kIf ||
+          in.op == Opcode::kTryTable) {
         dead_depth_++;
         continue;
       }
@@ -55,14 +57,6 @@ Err Builder::run() {
   return analyze_cfg(f_, diag_);
 }
 
-Err Builder::check_types(Span<const ValType> types) {
-  for (ValType type : types)
-    if (type != ValType::kI32 && type != ValType::kI64)
-      return diag_->fail(Err::kUnsupported, func_, origin_, "not supported yet: %s",
-                         wring::name_of(type));
-  return Err::kOk;
-}
-
 // Constants of an entry block, parameters and locals of the function itself.
 Err Builder::begin() {
   const wring::Function& function = module_.functions[func_];
@@ -72,13 +66,13 @@ Err Builder::begin() {
   if (!module_.memories.empty()) {
     const Limits& limits = module_.memories[0].type.limits;
     u64 pages = context_.max_memory_pages;
-    if (limits.has_max) pages = min(pages, limits.max);
+    if (module_.imported_memories == 0)
+      pages = most_pages(limits, pages);
+    else if (limits.has_max)
+      pages = min(pages, limits.max);
     f_->max_memory_bytes = pages * kWasmPageBytes;
   }
   origin_ = function.body.begin;
-  TRY(check_types(type.params));
-  TRY(check_types(type.results));
-
   // One instruction per two or three bytes of code is usual.
   if (!f_->insts.reserve(function.body.size() / 3 + 64) || !locals_.init(scratch_) ||
       add_block(f_) == kNone || consts_.init(f_, scratch_) != Err::kOk || consts_.vmctx() == kNone)
@@ -99,7 +93,7 @@ Err Builder::begin() {
 // The whole of an imported function's adapter: passes its parameters on and returns what comes back.
 Err Builder::adapter(const FuncType& type) {
   for (u32 i = 0; i < type.params.size(); i++) push(local(i));
-  TRY(call_import(func_));
+  TRY(call_import(func_, false));
   do_return();
   frames_.pop();
   return failed_ ? diag_->no_memory() : Err::kOk;
@@ -116,29 +110,22 @@ Err Builder::begin_locals(u32 func, u32 params) {
   for (u32 i = 0; i < runs; i++) {
     LocalRun run = next_local_run(module_.bytes, &pos_);
     if (run.count == 0) continue;
-    TRY(check_types({&run.type, 1}));
-    Value zero = constant(type_of(run.type), 0);
+    // A local that may not be null has been assigned before it is read.
+    Value start = zero(type_of(run.type));
     for (u32 j = 0; j < run.count; j++, index++) {
-      bool ok = index < locals_.size() ? locals_.set(index, zero) : locals_.add_local(zero);
+      bool ok = index < locals_.size() ? locals_.set(index, start) : locals_.add_local(start);
       if (!ok) return diag_->no_memory();
     }
   }
   return failed_ ? diag_->no_memory() : Err::kOk;
 }
 
-Err Builder::check_block_type(const BlockType& type, u32* params, u32* results) {
-  *params = *results = 0;
-  if (type.type != kNone) {
-    const FuncType& func_type = module_.types[type.type];
-    TRY(check_types(func_type.params));
-    TRY(check_types(func_type.results));
-    *params = func_type.params.size();
-    *results = func_type.results.size();
-  } else if (type.result != ValType::kBottom) {
-    TRY(check_types({&type.result, 1}));
-    *results = 1;
-  }
-  return Err::kOk;
+void Builder::block_arity(const BlockType& type, u32* params, u32* results) const {
+  *params = 0;
+  *results = type.result != ValType::kBottom;
+  if (type.type == kNone) return;
+  *params = module_.types[type.type].params.size();
+  *results = module_.types[type.type].results.size();
 }
 
 Err Builder::instruction(const Instr& in) {
@@ -152,7 +139,8 @@ Err Builder::instruction(const Instr& in) {
     case Opcode::kBr:
     case Opcode::kBrIf:
     case Opcode::kBrTable:
-    case Opcode::kReturn: return control(in);
+    case Opcode::kReturn:
+    case Opcode::kTryTable: return control(in);
     case Opcode::kNop: return Err::kOk;
     case Opcode::kDrop: pop(); return Err::kOk;
     case Opcode::kLocalGet: push(local(in.index)); return Err::kOk;
@@ -167,21 +155,19 @@ Err Builder::instruction(const Instr& in) {
 Err Builder::control(const Instr& in) {
   u32 params, results;
   switch (in.op) {
-    case Opcode::kUnreachable: {
-      Inst trap = make_inst(Op::kTrap, Type::kVoid);
-      trap.aux = static_cast<u16>(TrapReason::kUnreachable);
-      end_with(trap);
-      return Err::kOk;
-    }
+    case Opcode::kUnreachable: trap(TrapReason::kUnreachable); return Err::kOk;
     case Opcode::kBlock:
-      TRY(check_block_type(in.block, &params, &results));
+      block_arity(in.block, &params, &results);
       return push_frame(FrameKind::kBlock, params, results);
     case Opcode::kLoop:
-      TRY(check_block_type(in.block, &params, &results));
+      block_arity(in.block, &params, &results);
       return do_loop(in, params, results);
     case Opcode::kIf:
-      TRY(check_block_type(in.block, &params, &results));
+      block_arity(in.block, &params, &results);
       return do_if(params, results);
+    case Opcode::kTryTable:
+      block_arity(in.block, &params, &results);
+      return do_try(in, params, results);
     case Opcode::kElse: return do_else();
     case Opcode::kEnd: return do_end();
     case Opcode::kBr:
@@ -191,29 +177,35 @@ Err Builder::control(const Instr& in) {
         branch_to(in.index);
       }
       return Err::kOk;
-    case Opcode::kBrIf: {
-      Value condition = pop();
-      // The block that follows in the source gets the lower number.
-      BlockId next = new_block();
-      Frame& frame = frame_at(in.index);
-      BlockId from = block_;
-      BlockId label = label_of(&frame);
-      if (failed_) return Err::kOk;
-      emit(make_inst(Op::kBranch, Type::kVoid, condition));
-      edge(from, label);
-      record_branch(&frame);
-      edge(from, next);
-      start_block(next);
-      return Err::kOk;
-    }
+    case Opcode::kBrIf: do_br_if(pop(), in.index); return Err::kOk;
     case Opcode::kBrTable: return do_br_table(in);
     default:  // kReturn
-      if (body_frame_ == 0)
-        do_return();
-      else
-        branch_to(frames_.size() - 1 - body_frame_);
+      leave();
       return Err::kOk;
   }
+}
+
+// Returns from the body being read.
+void Builder::leave() {
+  if (body_frame_ == 0)
+    do_return();
+  else
+    branch_to(frames_.size() - 1 - body_frame_);
+}
+
+// A branch that carries what is on top of the stack now.
+void Builder::do_br_if(Value condition, u32 depth) {
+  // The block that follows in the source gets the lower number.
+  BlockId next = new_block();
+  Frame& frame = frame_at(depth);
+  BlockId from = block_;
+  BlockId label = label_of(&frame);
+  if (failed_) return;
+  emit(make_inst(Op::kBranch, Type::kVoid, condition));
+  edge(from, label);
+  record_branch(&frame);
+  edge(from, next);
+  start_block(next);
 }
 
 Err Builder::push_frame(FrameKind kind, u32 params, u32 results) {
@@ -223,6 +215,7 @@ Err Builder::push_frame(FrameKind kind, u32 params, u32 results) {
   frame.results = results;
   frame.height = stack_.size() - params;
   frame.label = frame.first = frame.last = frame.else_block = frame.landing = kNone;
+  frame.dispatch = kNone;
   frame.state = locals_.current();
   return frames_.push(frame) ? Err::kOk : diag_->no_memory();
 }
@@ -365,6 +358,7 @@ Err Builder::do_end() {
   if (frames_.back().kind == FrameKind::kIf)
     TRY(do_else());  // empty: the parameters are the results
   if (failed_) return Err::kOk;
+  if (frames_.back().kind == FrameKind::kTry) return end_try();
   Frame frame = frames_.back();
   if (frame.kind == FrameKind::kLoop) {
     TRY(finish_loop(&frame));
@@ -387,6 +381,7 @@ Err Builder::do_end() {
     body_frame_ = 0;
   }
   frames_.pop();
+  if (frame.kind == FrameKind::kInline && frame.is_tail && live_) do_return();
   return Err::kOk;
 }
 

@@ -14,6 +14,9 @@ struct BuildContext {
   Span<const u32> type_ids;  // Store-wide signature id per module type, for call_indirect
   bool metered = true;       // emit Fuel
   u32 max_memory_pages = kMaxMemoryPages;  // no memory grows beyond this, whatever its type says
+  // By function index: whether a call may return with wring_vmctx::exception set. Empty: none may.
+  Span<const u8> may_throw;
+  bool indirect_may_throw = false;  // likewise for calls through tables and references
 };
 
 // Builds function `func` into *out, whose arena the caller chose. For an imported function that is an adapter which

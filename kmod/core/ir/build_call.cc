@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// SSA construction: calls, tables, bulk memory.
+// SSA construction: calls of every kind, tail calls, inlining.
 #include "core/ir/builder.h"
 
 namespace wring::ir {
@@ -7,58 +7,80 @@ namespace wring::ir {
 namespace {
 // What is worth copying into its callers: a leaf of at most this many operations besides constants, local
 // accesses and block ends.
-constexpr u32 kMaxInlineOps = 20;
-constexpr u32 kMaxInlineBytes = 96;
+constexpr u32 kMaxInlineOps = 40;
+constexpr u32 kMaxInlineBytes = 160;
 constexpr u32 kMaxInlineParams = 8;
 constexpr u32 kMaxInlineLocals = 16;
-
-// The most bytes of a memory.fill or memory.copy that become single accesses.
-constexpr u32 kMaxInlineFill = 64;
-constexpr u32 kMaxInlineCopy = 32;
 }  // namespace
 
-// Calls with the arguments on the stack, after `first` unless that is kNone; pushes the results.
-void Builder::finish_call(Op op, i64 imm, Value first, const FuncType& type) {
-  u32 params = type.params.size();
+// Moves the arguments on the stack to row_, after `first` unless that is kNone.
+void Builder::take_arguments(Value first, u32 count) {
   row_.clear();
   if (first != kNone) failed_ |= !row_.push(first);
-  for (Value v : stack_.span().slice(stack_.size() - params, params)) failed_ |= !row_.push(v);
-  if (failed_ || !stack_.resize(stack_.size() - params)) {
-    failed_ = true;
-    return;
-  }
-  Inst inst = make_inst(op, type.results.empty() ? Type::kVoid : type_of(type.results[0]));
-  inst.imm = imm;
-  Value v = emit_pool(inst, row_.span());
-  if (!type.results.empty()) push(v);
-  for (u32 i = 1; i < type.results.size(); i++) {
-    Inst result = make_inst(Op::kResult, type_of(type.results[i]), v);
+  for (Value v : stack_.span().slice(stack_.size() - count, count)) failed_ |= !row_.push(v);
+  failed_ |= !stack_.resize(stack_.size() - count);
+}
+
+void Builder::push_results(Value call, Span<const ValType> types) {
+  if (!types.empty()) push(call);
+  for (u32 i = 1; i < types.size(); i++) {
+    Inst result = make_inst(Op::kResult, type_of(types[i]), call);
     result.aux = static_cast<u16>(i);
     push(emit(result));
   }
+  work_ += types.size();
 }
 
-Err Builder::call(const Instr& in) {
-  const FuncType& type = module_.func_type(in.index);
-  TRY(check_types(type.params));
-  TRY(check_types(type.results));
-  if (module_.is_imported_function(in.index)) return call_import(in.index);
-  if (inlinable(in.index)) return begin_inline(in.index);
-  finish_call(Op::kCall, in.index, kNone, type);
+void Builder::tail_call(Op op, i64 imm, Value first, u32 params) {
+  take_arguments(first, params);
+  Inst inst = make_inst(op, Type::kVoid);
+  inst.imm = imm;
+  emit_pool(inst, row_.span());
+  live_ = false;
+}
+
+Err Builder::call(u32 func, bool is_tail) {
+  const FuncType& type = module_.func_type(func);
+  if (module_.is_imported_function(func)) return call_import(func, is_tail);
+  if (inlinable(func)) return begin_inline(func, is_tail);
+  if (is_tail && can_tail_call()) {
+    tail_call(Op::kTailCall, func, kNone, type.params.size());
+    return Err::kOk;
+  }
+  take_arguments(kNone, type.params.size());
+  Inst inst = make_inst(Op::kCall, type.results.empty() ? Type::kVoid : type_of(type.results[0]));
+  inst.imm = func;
+  push_results(emit_pool(inst, row_.span()), type.results);
+  if (may_throw(func)) check_exception();
+  if (is_tail) leave();
   return Err::kOk;
 }
 
-Err Builder::call_import(u32 func) {
+// Calls code whose signature is known to be right.
+void Builder::call_code(Value code, u32 index, bool may_throw, bool is_tail) {
+  const FuncType& type = module_.types[index];
+  if (is_tail && can_tail_call())
+    return tail_call(Op::kTailCallPtr, index, code, type.params.size());
+  take_arguments(code, type.params.size());
+  Inst inst =
+      make_inst(Op::kCallPtr, type.results.empty() ? Type::kVoid : type_of(type.results[0]));
+  inst.imm = index;
+  push_results(emit_pool(inst, row_.span()), type.results);
+  if (may_throw) check_exception();
+  if (is_tail) leave();
+}
+
+Err Builder::call_import(u32 func, bool is_tail) {
   const FuncType& type = module_.func_type(func);
   const FunctionBinding& binding = context_.bindings->functions[func];
   switch (binding.kind) {
     case BindingKind::kWasm: {
-      Value slots =
-          load_vmctx(Type::kI64, MemKind::k64, __builtin_offsetof(wring_vmctx, imports), true);
-      i64 slot = i64{func} * static_cast<i64>(sizeof(wring_import_slot)) +
-                 static_cast<i64>(__builtin_offsetof(wring_import_slot, code));
-      Value code = load_raw(Type::kI64, MemKind::k64, slots, slot, true);
-      finish_call(Op::kCallPtr, module_.functions[func].type, code, type);
+      Value functions =
+          load_vmctx(Type::kI64, MemKind::k64, __builtin_offsetof(wring_vmctx, functions), true);
+      i64 at = i64{func} * static_cast<i64>(sizeof(wring_func_ref)) +
+               static_cast<i64>(__builtin_offsetof(wring_func_ref, code));
+      Value code = load_raw(Type::kI64, MemKind::k64, functions, at, true);
+      call_code(code, module_.functions[func].type, may_throw(func), is_tail);
       return Err::kOk;
     }
     case BindingKind::kConstant:
@@ -66,15 +88,53 @@ Err Builder::call_import(u32 func) {
         return diag_->fail(Err::kLink, func_, origin_,
                            "constant import %u is not a function () -> i32", func);
       push(constant(Type::kI32, binding.value));
-      return Err::kOk;
-    case BindingKind::kIntrinsic: return intrinsic(func, binding);
-    case BindingKind::kHost: break;
+      break;
+    case BindingKind::kIntrinsic: TRY(intrinsic(func, binding)); break;
+    case BindingKind::kHost: TRY(call_host(func, binding.may_trap)); break;
   }
+  if (is_tail) leave();
+  return Err::kOk;
+}
+
+// Calls the C function an import is bound to. Floats and vectors are passed as their bits in integers: a v128 as two
+// words, low and high, both ways.
+Err Builder::call_host(u32 func, bool may_trap) {
+  const FuncType& type = module_.func_type(func);
   if (type.results.size() > 1)
     return diag_->fail(Err::kUnsupported, func_, origin_,
                        "not supported yet: host function with several results");
-  finish_call(Op::kCallHost, func, kNone, type);
-  if (binding.may_trap) check_host_error();
+  u32 params = type.params.size();
+  row_.clear();
+  for (u32 i = 0; i < params; i++) {
+    Value v = stack_[stack_.size() - params + i];
+    switch (type_of_value(v)) {
+      case Type::kF32: v = emit1(Op::kBitcast, Type::kI32, v); break;
+      case Type::kF64: v = emit1(Op::kBitcast, Type::kI64, v); break;
+      case Type::kV128:
+        failed_ |= !row_.push(low_word(v));
+        v = high_word(v);
+        break;
+      default: break;
+    }
+    failed_ |= !row_.push(v);
+  }
+  if (!stack_.resize(stack_.size() - params) || failed_) return diag_->no_memory();
+  Type result = type.results.empty() ? Type::kVoid : type_of(type.results[0]);
+  Type word = result == Type::kF32                                ? Type::kI32
+              : result == Type::kF64 || result == Type::kV128 ? Type::kI64
+                                                                  : result;
+  Inst inst = make_inst(Op::kCallHost, word);
+  inst.imm = func;
+  Value v = emit_pool(inst, row_.span());
+  if (result == Type::kV128) {
+    Inst high = make_inst(Op::kResult, Type::kI64, v);
+    high.aux = 1;
+    v = vector_of_words(v, emit(high));
+  } else if (word != result) {
+    v = emit1(Op::kBitcast, result, v);
+  }
+  if (result != Type::kVoid) push(v);
+  if (may_trap) check_host_error();
   return Err::kOk;
 }
 
@@ -86,43 +146,16 @@ void Builder::check_host_error() {
           TrapReason::kHostError);
 }
 
-void Builder::libcall(Libcall call, Span<const Value> args, Type result) {
+Value Builder::libcall(Libcall call, Span<const Value> args, Type result) {
   Inst inst = make_inst(Op::kCallLib, result);
   inst.imm = static_cast<i64>(call);
   Value v = emit_pool(inst, args);
-  if (result != Type::kVoid) push(v);
   if (libcall_may_trap(call)) check_host_error();
+  return v;
 }
 
-Value Builder::table_view(u32 table) {
-  Value tables =
-      load_vmctx(Type::kI64, MemKind::k64, __builtin_offsetof(wring_vmctx, tables), true);
-  return load_raw(Type::kI64, MemKind::k64, tables, i64{table} * 8, true);
-}
-
-Value Builder::table_size(u32 table) {
-  const Limits& limits = module_.tables[table].type.limits;
-  if (limits.has_max && limits.min == limits.max) return constant(Type::kI32, limits.min);
-  return load_raw(Type::kI32, MemKind::k32U, table_view(table),
-                  __builtin_offsetof(wring_table_view, size), false);
-}
-
-Err Builder::call_indirect(const Instr& in) {
-  const FuncType& type = module_.types[in.index];
-  TRY(check_types(type.params));
-  TRY(check_types(type.results));
-  Value index = pop();
-  Value view = table_view(in.index2);
-  Value entries =
-      load_raw(Type::kI64, MemKind::k64, view, __builtin_offsetof(wring_table_view, entries), true);
-  Value size = table_size(in.index2);
-  trap_if(emit_compare(Op::kGeU, Type::kI32, index, size), TrapReason::kUndefinedElement);
-  // A mispredicted check must not reach beyond the table.
-  Value clamped = emit2(Op::kClampIndex, Type::kI32, index, size);
-  static_assert(sizeof(wring_table_entry) == 16);
-  Value offset = emit2(Op::kShl, Type::kI64, emit1(Op::kZExtI32, Type::kI64, clamped),
-                       constant(Type::kI64, 4));
-  Value entry = emit2(Op::kAdd, Type::kI64, entries, offset);
+void Builder::call_indirect(const Instr& in, bool is_tail) {
+  Value entry = table_slot(in.index2, pop(), TrapReason::kUndefinedElement);
   Value id = load_raw(Type::kI64, MemKind::k64, entry,
                       __builtin_offsetof(wring_table_entry, type_id), false);
   Value wrong =
@@ -131,133 +164,27 @@ Err Builder::call_indirect(const Instr& in) {
   BlockId from = block_;
   BlockId go_on = new_block();
   BlockId mismatch = new_block();
-  if (failed_) return Err::kOk;
+  if (failed_) return;
   emit(make_inst(Op::kBranch, Type::kVoid, wrong));
   edge(from, mismatch);
   edge(from, go_on);
   start_block(mismatch);
   trap_if(emit_compare(Op::kEq, Type::kI64, id, constant(Type::kI64, 0)),
           TrapReason::kUninitializedElement);
-  Inst trap = make_inst(Op::kTrap, Type::kVoid);
-  trap.aux = static_cast<u16>(TrapReason::kIndirectCallType);
-  end_with(trap);
+  trap(TrapReason::kIndirectCallType);
   start_block(go_on);
   Value code =
       load_raw(Type::kI64, MemKind::k64, entry, __builtin_offsetof(wring_table_entry, code), false);
-  finish_call(Op::kCallPtr, in.index, code, type);
-  return Err::kOk;
+  call_code(code, in.index, context_.indirect_may_throw, is_tail);
 }
 
-Err Builder::bulk(const Instr& in) {
-  constexpr Type kI32 = Type::kI32;
-  Value args[5];
-  u32 count = 0;
-  Libcall lib;
-  switch (in.op) {
-    case Opcode::kMemorySize: {
-      Value memory =
-          load_vmctx(Type::kI64, MemKind::k64, __builtin_offsetof(wring_vmctx, memory), true);
-      Value bytes = load_raw(Type::kI64, MemKind::k64, memory,
-                             __builtin_offsetof(wring_memory_view, bytes), false);
-      Value pages = emit2(Op::kShrU, Type::kI64, bytes, constant(Type::kI64, 16));
-      push(emit1(Op::kWrap, kI32, pages));
-      return Err::kOk;
-    }
-    case Opcode::kTableSize: push(table_size(in.index)); return Err::kOk;
-    case Opcode::kMemoryGrow:
-      args[0] = pop();
-      libcall(Libcall::kMemoryGrow, {args, 1}, kI32);
-      return Err::kOk;
-    case Opcode::kDataDrop:
-    case Opcode::kElemDrop:
-      args[0] = constant(kI32, in.index);
-      libcall(in.op == Opcode::kDataDrop ? Libcall::kDataDrop : Libcall::kElemDrop, {args, 1},
-              Type::kVoid);
-      return Err::kOk;
-    case Opcode::kMemoryFill: lib = Libcall::kMemoryFill; break;
-    case Opcode::kMemoryCopy: lib = Libcall::kMemoryCopy; break;
-    case Opcode::kMemoryInit:
-      lib = Libcall::kMemoryInit;
-      args[count++] = constant(kI32, in.index);
-      break;
-    case Opcode::kTableInit:
-      lib = Libcall::kTableInit;
-      args[count++] = constant(kI32, in.index2);
-      args[count++] = constant(kI32, in.index);
-      break;
-    case Opcode::kTableCopy:
-      lib = Libcall::kTableCopy;
-      args[count++] = constant(kI32, in.index);
-      args[count++] = constant(kI32, in.index2);
-      break;
-    default: return unsupported(in);
-  }
-  // The last three arguments are the instruction's operands.
-  for (u32 i = 3; i-- > 0;) args[count + i] = pop();
-  if (in.op == Opcode::kMemoryFill && small_fill(args[0], args[1], args[2])) return Err::kOk;
-  if (in.op == Opcode::kMemoryCopy && small_copy(args[0], args[1], args[2])) return Err::kOk;
-  libcall(lib, {args, count + 3}, Type::kVoid);
-  return Err::kOk;
+void Builder::call_ref(u32 type, bool is_tail) {
+  Value ref = pop();
+  check_null(ref, TrapReason::kNullFunction);
+  call_code(code_of_ref(ref), type, context_.indirect_may_throw, is_tail);
 }
 
-namespace {
-
-// One access of a copy or fill in line: the largest power of two up to 8 that is left of `bytes`.
-u32 piece_of(u32 bytes) { return bytes >= 8 ? 8 : bytes >= 4 ? 4 : bytes >= 2 ? 2 : 1; }
-MemKind kind_of(u32 bytes) {
-  return bytes == 8   ? MemKind::k64
-         : bytes == 4 ? MemKind::k32U
-         : bytes == 2 ? MemKind::k16U
-                      : MemKind::k8U;
-}
-
-}  // namespace
-
-Value Builder::access(Op op, u32 bytes, Value address, u32 offset, Value value) {
-  Inst inst = op == Op::kLoad ? make_inst(op, Type::kI64, address)
-                              : make_inst(op, Type::kVoid, address, value);
-  inst.aux = static_cast<u16>(kind_of(bytes));
-  inst.imm = offset;
-  inst.operand_type = op == Op::kLoad ? Type::kVoid : Type::kI64;
-  return emit(inst);
-}
-
-// Fills and copies of a small constant size become stores and loads. Nothing may be written if any byte is out of
-// bounds: so the loads come first, and the store of the last bytes before the other stores.
-bool Builder::small_fill(Value to, Value byte, Value size) {
-  u64 n;
-  if (!is_const(size, &n) || n == 0 || n > kMaxInlineFill) return false;
-  Value wide = emit1(Op::kZExtI32, Type::kI64,
-                     emit2(Op::kAnd, Type::kI32, byte, constant(Type::kI32, 0xff)));
-  wide = emit2(Op::kMul, Type::kI64, wide, constant(Type::kI64, 0x0101'0101'0101'0101));
-  for (u32 left = static_cast<u32>(n); left > 0;) {
-    u32 bytes = piece_of(left);
-    left -= bytes;
-    access(Op::kStore, bytes, to, left, wide);
-  }
-  return true;
-}
-
-bool Builder::small_copy(Value to, Value from, Value size) {
-  u64 n;
-  if (!is_const(size, &n) || n == 0 || n > kMaxInlineCopy) return false;
-  Value pieces[kMaxInlineCopy / 8 + 3];  // eights, then at most a four, a two and a one
-  u32 count = 0;
-  for (u32 left = static_cast<u32>(n); left > 0;) {
-    u32 bytes = piece_of(left);
-    left -= bytes;
-    pieces[count++] = access(Op::kLoad, bytes, from, left, kNone);
-  }
-  count = 0;
-  for (u32 left = static_cast<u32>(n); left > 0;) {
-    u32 bytes = piece_of(left);
-    left -= bytes;
-    access(Op::kStore, bytes, to, left, pieces[count++]);
-  }
-  return true;
-}
-
-// Whether the function is a small leaf without loops, of instructions and types that can be compiled.
+// Whether the function is a small leaf without loops and without ways out other than returning.
 bool Builder::inlinable(u32 func) {
   const wring::Function& callee = module_.functions[func];
   const FuncType& type = module_.types[callee.type];
@@ -269,8 +196,7 @@ bool Builder::inlinable(u32 func) {
   u32 runs = local_run_count(module_.bytes, &pos);
   for (u32 i = 0; i < runs; i++) {
     LocalRun run = next_local_run(module_.bytes, &pos);
-    if (run.count > kMaxInlineLocals || (run.type != ValType::kI32 && run.type != ValType::kI64))
-      return false;
+    if (run.count > kMaxInlineLocals) return false;
     locals += run.count;
   }
   if (locals > kMaxInlineLocals) return false;
@@ -287,6 +213,9 @@ bool Builder::inlinable(u32 func) {
       case Opcode::kLocalTee:
       case Opcode::kI32Const:
       case Opcode::kI64Const:
+      case Opcode::kF32Const:
+      case Opcode::kF64Const:
+      case Opcode::kV128Const:
       case Opcode::kEnd:
       case Opcode::kDrop:
       case Opcode::kNop: continue;
@@ -296,19 +225,23 @@ bool Builder::inlinable(u32 func) {
         break;
       case Opcode::kLoop:
       case Opcode::kBrTable:
-      case Opcode::kCallIndirect: return false;
+      case Opcode::kTryTable:
+      case Opcode::kThrow:
+      case Opcode::kThrowRef:
+      case Opcode::kCallIndirect:
+      case Opcode::kCallRef:
+      case Opcode::kReturnCall:
+      case Opcode::kReturnCallIndirect:
+      case Opcode::kReturnCallRef: return false;
       default: break;
     }
     if (++ops > kMaxInlineOps) return false;
-    // Leaves what the builder refuses to the callee's own compilation, where the error belongs.
-    for (const char* s = info_of(in.op).signature; *s && *s != '@'; s++)
-      if (*s == 'f' || *s == 'F' || *s == 'v') return false;
   }
   return true;
 }
 
 // Goes on reading at the callee's body, with the arguments as its first locals; do_end comes back.
-Err Builder::begin_inline(u32 func) {
+Err Builder::begin_inline(u32 func, bool is_tail) {
   const FuncType& type = module_.func_type(func);
   u32 params = type.params.size();
   TRY(push_frame(FrameKind::kInline, params, type.results.size()));
@@ -316,6 +249,7 @@ Err Builder::begin_inline(u32 func) {
   frame.func = func_;
   frame.pos = pos_;
   frame.end = end_;
+  frame.is_tail = is_tail;
   body_frame_ = frames_.size() - 1;
   local_base_ = own_locals_;
   while (locals_.size() < local_base_ + params)

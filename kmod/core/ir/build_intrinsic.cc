@@ -37,9 +37,7 @@ Err Builder::intrinsic(u32 func, const FunctionBinding& binding) {
   }
   if (binding.address == 0)
     return diag_->fail(Err::kLink, func_, origin_, "import %u has no host function", func);
-  finish_call(Op::kCallHost, func, kNone, module_.func_type(func));
-  if (binding.may_trap) check_host_error();
-  return Err::kOk;
+  return call_host(func, binding.may_trap);
 }
 
 // Traps unless [offset, offset + bytes) lies in the packet. In 64 bits nothing wraps; where the offset is

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// SSA construction: numeric instructions, linear memory, globals.
+// SSA construction: integer instructions, select, globals, and what all instructions share.
 #include "core/ir/builder.h"
 
 namespace wring::ir {
@@ -24,11 +24,6 @@ static_assert(distance(Opcode::kI64Add, Opcode::kI64Rotr) == 14);
 constexpr bool within(Opcode op, Opcode first, Opcode last) { return op >= first && op <= last; }
 
 }  // namespace
-
-Err Builder::unsupported(const Instr& in) {
-  return diag_->fail(Err::kUnsupported, func_, in.offset, "not supported yet: %s",
-                     info_of(in.op).text);
-}
 
 void Builder::binary(Op op, Type type) {
   Value b = pop();
@@ -70,22 +65,6 @@ void Builder::divide(Op op, Type type) {
   push(emit(inst));
 }
 
-void Builder::load(const Instr& in, Type type, MemKind kind) {
-  Inst inst = make_inst(Op::kLoad, type, pop());
-  inst.imm = static_cast<i64>(in.mem.offset);
-  inst.aux = static_cast<u16>(kind);
-  push(emit(inst));
-}
-
-void Builder::store(const Instr& in, Type type, MemKind kind) {
-  Value value = pop();
-  Inst inst = make_inst(Op::kStore, Type::kVoid, pop(), value);
-  inst.imm = static_cast<i64>(in.mem.offset);
-  inst.aux = static_cast<u16>(kind);
-  inst.operand_type = type;
-  emit(inst);
-}
-
 Value Builder::load_raw(Type type, MemKind kind, Value address, i64 displacement, bool invariant) {
   Inst inst = make_inst(Op::kLoadRaw, type, address);
   inst.aux = static_cast<u16>(kind);
@@ -112,51 +91,74 @@ void Builder::trap_if(Value condition, TrapReason reason) {
   emit(inst);
 }
 
+void Builder::trap(TrapReason reason) {
+  Inst inst = make_inst(Op::kTrap, Type::kVoid);
+  inst.aux = static_cast<u16>(reason);
+  end_with(inst);
+}
+
 Value Builder::global_cell(u32 index) {
   Value cells =
       load_vmctx(Type::kI64, MemKind::k64, __builtin_offsetof(wring_vmctx, globals), true);
   return load_raw(Type::kI64, MemKind::k64, cells, i64{index} * 8, true);
 }
 
-// The value of an immutable global that the module itself defines as a constant.
-bool Builder::constant_global(u32 index, Type type, u64* bits) {
+// The value of an immutable global that the module itself defines as a constant, or kNone.
+Value Builder::constant_global(u32 index) {
   const Global& global = module_.globals[index];
-  if (global.type.is_mutable || index < module_.imported_globals) return false;
+  if (global.type.is_mutable || index < module_.imported_globals) return kNone;
   Instr in;
   Diag ignored;
   if (decode_instr(module_.bytes, global.init.begin, global.init.end, kNone, &in, &ignored) !=
       Err::kOk)
-    return false;
-  Opcode wanted = type == Type::kI32 ? Opcode::kI32Const : Opcode::kI64Const;
-  // With extended constant expressions it may be only an operand.
-  if (in.op != wanted || in.next + 1 != global.init.end) return false;
-  *bits = static_cast<u64>(in.value);
-  return true;
-}
-
-Err Builder::global_get(const Instr& in) {
-  const GlobalType& global = module_.globals[in.index].type;
-  TRY(check_types({&global.type, 1}));
-  Type type = type_of(global.type);
-  u64 bits;
-  if (constant_global(in.index, type, &bits)) {
-    push(constant(type, bits));
-    return Err::kOk;
+    return kNone;
+  if (in.next + 1 != global.init.end) return kNone;  // an operand of an extended expression
+  switch (in.op) {
+    case Opcode::kI32Const:
+    case Opcode::kI64Const:
+    case Opcode::kF32Const:
+    case Opcode::kF64Const:
+      return constant(type_of(global.type.type), static_cast<u64>(in.value));
+    case Opcode::kV128Const: return vector_constant(in.list);
+    case Opcode::kRefNull: return constant(Type::kI64, 0);
+    case Opcode::kRefFunc: return function_ref(in.index);
+    default: return kNone;
   }
-  MemKind kind = type == Type::kI32 ? MemKind::k32U : MemKind::k64;
-  push(load_raw(type, kind, global_cell(in.index), 0, !global.is_mutable));
-  return Err::kOk;
 }
 
-void Builder::global_set(const Instr& in) {
+namespace {
+MemKind cell_kind(Type type) {
+  switch (type) {
+    case Type::kI32:
+    case Type::kF32: return MemKind::k32U;
+    case Type::kV128: return MemKind::k128;
+    default: return MemKind::k64;
+  }
+}
+}  // namespace
+
+void Builder::global_get(u32 index) {
+  Value known = constant_global(index);
+  if (known != kNone) return push(known);
+  const GlobalType& global = module_.globals[index].type;
+  Type type = type_of(global.type);
+  push(load_raw(type, cell_kind(type), global_cell(index), 0, !global.is_mutable));
+}
+
+void Builder::global_set(u32 index) {
   Value value = pop();
-  MemKind kind = type_of_value(value) == Type::kI32 ? MemKind::k32U : MemKind::k64;
-  store_raw(Op::kStoreRaw, kind, global_cell(in.index), 0, value);
+  store_raw(Op::kStoreRaw, cell_kind(type_of_value(value)), global_cell(index), 0, value);
 }
 
-Err Builder::operation(const Instr& in) {
+void Builder::select() {
+  Value condition = pop();
+  Value b = pop();
+  Value a = pop();
+  push(emit(make_inst(Op::kSelect, type_of_value(a), condition, a, b)));
+}
+
+bool Builder::integer_operation(Opcode op) {
   constexpr Type kI32 = Type::kI32, kI64 = Type::kI64;
-  Opcode op = in.op;
   constexpr Type kTypes[] = {kI32, kI64};
   for (Type type : kTypes) {
     bool is32 = type == kI32;
@@ -164,7 +166,7 @@ Err Builder::operation(const Instr& in) {
     Opcode first_binary = is32 ? Opcode::kI32Add : Opcode::kI64Add;
     if (within(op, first_compare, is32 ? Opcode::kI32GeU : Opcode::kI64GeU)) {
       compare(kCompares[distance(first_compare, op)], type);
-      return Err::kOk;
+      return true;
     }
     if (within(op, first_binary, is32 ? Opcode::kI32Rotr : Opcode::kI64Rotr)) {
       Op ir_op = kBinaries[distance(first_binary, op)];
@@ -172,12 +174,10 @@ Err Builder::operation(const Instr& in) {
         divide(ir_op, type);
       else
         binary(ir_op, type);
-      return Err::kOk;
+      return true;
     }
   }
   switch (op) {
-    case Opcode::kI32Const: push(constant(kI32, static_cast<u64>(in.value))); break;
-    case Opcode::kI64Const: push(constant(kI64, static_cast<u64>(in.value))); break;
     case Opcode::kI32Eqz: push(emit_compare(Op::kEq, kI32, pop(), constant(kI32, 0))); break;
     case Opcode::kI64Eqz: push(emit_compare(Op::kEq, kI64, pop(), constant(kI64, 0))); break;
     case Opcode::kI32Clz: unary(Op::kClz, kI32); break;
@@ -194,42 +194,37 @@ Err Builder::operation(const Instr& in) {
     case Opcode::kI64Extend8S: unary(Op::kSExt8, kI64); break;
     case Opcode::kI64Extend16S: unary(Op::kSExt16, kI64); break;
     case Opcode::kI64Extend32S: unary(Op::kSExt32, kI64); break;
-
-    case Opcode::kI32Load: load(in, kI32, MemKind::k32U); break;
-    case Opcode::kI64Load: load(in, kI64, MemKind::k64); break;
-    case Opcode::kI32Load8S: load(in, kI32, MemKind::k8S); break;
-    case Opcode::kI32Load8U: load(in, kI32, MemKind::k8U); break;
-    case Opcode::kI32Load16S: load(in, kI32, MemKind::k16S); break;
-    case Opcode::kI32Load16U: load(in, kI32, MemKind::k16U); break;
-    case Opcode::kI64Load8S: load(in, kI64, MemKind::k8S); break;
-    case Opcode::kI64Load8U: load(in, kI64, MemKind::k8U); break;
-    case Opcode::kI64Load16S: load(in, kI64, MemKind::k16S); break;
-    case Opcode::kI64Load16U: load(in, kI64, MemKind::k16U); break;
-    case Opcode::kI64Load32S: load(in, kI64, MemKind::k32S); break;
-    case Opcode::kI64Load32U: load(in, kI64, MemKind::k32U); break;
-    case Opcode::kI32Store: store(in, kI32, MemKind::k32U); break;
-    case Opcode::kI64Store: store(in, kI64, MemKind::k64); break;
-    case Opcode::kI32Store8: store(in, kI32, MemKind::k8U); break;
-    case Opcode::kI32Store16: store(in, kI32, MemKind::k16U); break;
-    case Opcode::kI64Store8: store(in, kI64, MemKind::k8U); break;
-    case Opcode::kI64Store16: store(in, kI64, MemKind::k16U); break;
-    case Opcode::kI64Store32: store(in, kI64, MemKind::k32U); break;
-
-    case Opcode::kSelectT: TRY(check_types({&in.type, 1})); [[fallthrough]];
-    case Opcode::kSelect: {
-      Value condition = pop();
-      Value b = pop();
-      Value a = pop();
-      push(emit(make_inst(Op::kSelect, type_of_value(a), condition, a, b)));
-      break;
-    }
-    case Opcode::kGlobalGet: return global_get(in);
-    case Opcode::kGlobalSet: global_set(in); break;
-    case Opcode::kCall: return call(in);
-    case Opcode::kCallIndirect: return call_indirect(in);
-    default: return bulk(in);
+    default: return false;
   }
-  return Err::kOk;
+  return true;
+}
+
+Err Builder::operation(const Instr& in) {
+  switch (in.op) {
+    case Opcode::kI32Const:
+      push(constant(Type::kI32, static_cast<u64>(in.value)));
+      return Err::kOk;
+    case Opcode::kI64Const:
+      push(constant(Type::kI64, static_cast<u64>(in.value)));
+      return Err::kOk;
+    case Opcode::kSelectT:
+    case Opcode::kSelect: select(); return Err::kOk;
+    case Opcode::kGlobalGet: global_get(in.index); return Err::kOk;
+    case Opcode::kGlobalSet: global_set(in.index); return Err::kOk;
+    case Opcode::kCall: return call(in.index, false);
+    case Opcode::kReturnCall: return call(in.index, true);
+    case Opcode::kCallIndirect: call_indirect(in, false); return Err::kOk;
+    case Opcode::kReturnCallIndirect: call_indirect(in, true); return Err::kOk;
+    case Opcode::kCallRef: call_ref(in.index, false); return Err::kOk;
+    case Opcode::kReturnCallRef: call_ref(in.index, true); return Err::kOk;
+    case Opcode::kThrow: do_throw(in.index); return Err::kOk;
+    case Opcode::kThrowRef: throw_ref(); return Err::kOk;
+    default: break;
+  }
+  if (integer_operation(in.op) || memory_operation(in) || float_operation(in) ||
+      vector_operation(in) || atomic_operation(in))
+    return Err::kOk;
+  return reference(in);
 }
 
 }  // namespace wring::ir

@@ -23,7 +23,7 @@ class Builder {
   Err run();
 
  private:
-  enum class FrameKind : u8 { kFunction, kInline, kBlock, kLoop, kIf, kElse };
+  enum class FrameKind : u8 { kFunction, kInline, kBlock, kLoop, kIf, kElse, kTry };
   struct Frame {
     FrameKind kind;
     u32 height;  // of the stack below the parameters
@@ -36,8 +36,12 @@ class Builder {
     State state;
     u32 saved;            // in values_
     u32 phis, phi_count;  // loops: in loop_phis_; of the locals
-    // kInline: the caller, to return to.
+    // kInline: the caller, to return to; whether it returns what the callee does.
     u32 func, pos, end;
+    bool is_tail;
+    // kTry: its catch clauses, where exceptions are dispatched to them (in dispatches_; kNone while nothing
+    // throws), and the try around it.
+    u32 clauses, clause_count, dispatch, outer_try;
     // br_table in progress: number of edges to the label, and the block they share.
     u32 edges;
     BlockId landing;
@@ -51,13 +55,17 @@ class Builder {
     u32 local;
     Value phi;
   };
+  // Where a linear memory access goes. base: kNone for memory 0, whose base is pinned.
+  struct Address {
+    Value index, base;
+    u64 offset;
+  };
 
   // build.cc
   Err begin();
   Err begin_locals(u32 func, u32 first_param);
   Err adapter(const FuncType& type);
-  Err check_types(Span<const ValType> types);
-  Err check_block_type(const BlockType& type, u32* params, u32* results);
+  void block_arity(const BlockType& type, u32* params, u32* results) const;
   Err instruction(const Instr& in);
   Err control(const Instr& in);
   Err variable(const Instr& in);
@@ -69,6 +77,8 @@ class Builder {
   Err do_end();
   Err do_br_table(const Instr& in);
   void do_return();
+  void leave();
+  void do_br_if(Value condition, u32 depth);
   void branch_to(u32 depth);
   void record_branch(Frame* frame);
   BlockId label_of(Frame* frame);
@@ -81,33 +91,98 @@ class Builder {
 
   // build_ops.cc
   Err operation(const Instr& in);
-  Err unsupported(const Instr& in);
+  bool integer_operation(Opcode op);
   void binary(Op op, Type type);
   void unary(Op op, Type type);
   void compare(Op op, Type operand_type);
   void divide(Op op, Type type);
-  void load(const Instr& in, Type type, MemKind kind);
-  void store(const Instr& in, Type type, MemKind kind);
-  Err global_get(const Instr& in);
-  void global_set(const Instr& in);
+  void select();
+  void global_get(u32 index);
+  void global_set(u32 index);
   Value global_cell(u32 index);
-  bool constant_global(u32 index, Type type, u64* bits);
+  Value constant_global(u32 index);
 
-  // build_call.cc
-  Err call(const Instr& in);
-  Err call_indirect(const Instr& in);
-  Err call_import(u32 func);
-  void finish_call(Op op, i64 imm, Value first, const FuncType& type);
-  bool inlinable(u32 func);
-  Err begin_inline(u32 func);
-  void libcall(Libcall call, Span<const Value> args, Type result);
-  void check_host_error();
+  // build_float.cc
+  bool float_operation(const Instr& in);
+  void convert(Op op, Type to, Type from);
+
+  // build_simd.cc
+  bool vector_operation(const Instr& in);
+  bool relaxed_operation(Opcode op);
+  void vector_memory(const Instr& in);
+  Value vector_constant(u32 offset);
+  Value vector(Opcode op, Value a);
+  Value vector(Opcode op, Value a, Value b);
+  Value vector(Opcode op, Value a, Value b, Value c);
+  Value low_word(Value vector);
+  Value high_word(Value vector);
+  Value vector_of_words(Value low, Value high);
+
+  // build_memory.cc
+  bool memory_operation(const Instr& in);
+  void load(const Instr& in, Type type, MemKind kind);
+  void store(const Instr& in, MemKind kind);
+  Value memory_view(u32 memory);
+  bool narrow_index(Value* index);
+  bool address_of(Value index, const MemArg& arg, Address* out);
+  Value access(Op op, Type type, u32 aux, const Address& address, Value value);
+  void grow_memory(u32 memory);
+  void bulk_memory(const Instr& in);
+  bool small_fill(u32 memory, Value to, Value byte, Value size);
+  bool small_copy(u32 to_memory, u32 from_memory, Value to, Value from, Value size);
+  Value wide(Value v);
+
+  // build_atomic.cc
+  bool atomic_operation(const Instr& in);
+  void check_alignment(const Address& address, u32 bytes);
+  void atomic_wait(const Instr& in);
+
+  // build_ref.cc
+  Err reference(const Instr& in);
+  Value function_ref(u32 func);
+  Value code_of_ref(Value ref);
+  void check_null(Value ref, TrapReason reason);
+  bool holds_functions(u32 table) const {
+    return top_of(module_.tables[table].type.elem) == ValType::kFuncRef;
+  }
   Value table_view(u32 table);
   Value table_size(u32 table);
-  Err bulk(const Instr& in);
-  bool small_fill(Value to, Value byte, Value size);
-  bool small_copy(Value to, Value from, Value size);
-  Value access(Op op, u32 bytes, Value address, u32 offset, Value value);
+  Value table_slot(u32 table, Value index, TrapReason reason);
+  void table_get(u32 table);
+  void table_set(u32 table);
+  void bulk_table(const Instr& in);
+
+  // build_exception.cc
+  void do_throw(u32 tag);
+  void throw_ref();
+  Err do_try(const Instr& in, u32 params, u32 results);
+  Err end_try();
+  void dispatch(const Frame& frame, Value exception);
+  void catch_values(u32 tag, Value exception);
+  void unwind();
+  void unwind_edge(BlockId from);
+  BlockId unwind_block();
+  BlockId unlikely_block();
+  void check_exception();
+
+  // build_call.cc
+  Err call(u32 func, bool is_tail);
+  void call_indirect(const Instr& in, bool is_tail);
+  void call_ref(u32 type, bool is_tail);
+  Err call_import(u32 func, bool is_tail);
+  Err call_host(u32 func, bool may_trap);
+  void call_code(Value code, u32 type, bool may_throw, bool is_tail);
+  void take_arguments(Value first, u32 count);
+  void push_results(Value call, Span<const ValType> types);
+  bool can_tail_call() const { return body_frame_ == 0; }
+  void tail_call(Op op, i64 imm, Value first, u32 params);
+  bool may_throw(u32 func) const {
+    return !context_.may_throw.empty() && context_.may_throw[func];
+  }
+  bool inlinable(u32 func);
+  Err begin_inline(u32 func, bool is_tail);
+  Value libcall(Libcall call, Span<const Value> args, Type result);
+  void check_host_error();
 
   // build_intrinsic.cc
   Err intrinsic(u32 func, const FunctionBinding& binding);
@@ -122,6 +197,7 @@ class Builder {
   Value emit(const Inst& inst);
   Value emit_pool(Inst inst, Span<const Value> args);
   Value constant(Type type, u64 bits) { return keep(consts_.get(type, bits)); }
+  Value zero(Type type) { return keep(consts_.zero(type)); }
   Value vmctx() { return keep(consts_.vmctx()); }
   Value emit1(Op op, Type type, Value a) { return emit(make_inst(op, type, a)); }
   Value emit2(Op op, Type type, Value a, Value b) { return emit(make_inst(op, type, a, b)); }
@@ -132,6 +208,7 @@ class Builder {
   Value load_vmctx(Type type, MemKind kind, usize offset, bool invariant);
   void store_raw(Op op, MemKind kind, Value address, i64 displacement, Value value);
   void trap_if(Value condition, TrapReason reason);
+  void trap(TrapReason reason);
   BlockId new_block() { return keep(add_block(f_)); }
   void edge(BlockId from, BlockId to) { failed_ |= !add_edge(f_, from, to); }
   u32 keep(u32 value_or_none) {
@@ -160,6 +237,8 @@ class Builder {
   u32 local_base_ = 0;  // of func_'s locals in locals_
   u32 own_locals_ = 0;  // number of f_'s locals
   u32 body_frame_ = 0;  // frame of the body being read: not 0 while inlining
+  u32 try_ = kNone;     // frame of the innermost try
+  BlockId unwind_block_ = kNone;  // returns to a caller that looks for an exception
   u32 origin_ = 0;
   BlockId block_ = 0;   // being filled, if live_
   bool live_ = true;    // whether the current point can be reached
@@ -172,6 +251,7 @@ class Builder {
   Vec<Value> values_;  // operands and locals that branches carry
   Vec<Branch> branches_;
   Vec<LoopPhi> loop_phis_;
+  Vec<Frame> dispatches_;
   Vec<Value> row_;  // one call's arguments, or the values that meet at a label
   Vec<State> states_;
   LocalState locals_;

@@ -180,7 +180,7 @@ void Analysis::cold() {
       is_cold = true;
       for (BlockId succ : b.succs) is_cold &= !is_back_edge(block, succ) && info_[succ].is_cold;
     }
-    info_[block].is_cold = is_cold && block != 0;
+    info_[block].is_cold = (is_cold || b.is_unlikely) && block != 0;
   }
 }
 

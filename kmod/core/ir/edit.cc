@@ -50,10 +50,16 @@ bool add_edge(Function* f, BlockId from, BlockId to) {
 }
 
 namespace {
-u32 hash_of(Type type, i64 bits) {
-  u64 h = (static_cast<u64>(bits) ^ static_cast<u64>(type) << 60) * 0x9e37'79b9'7f4a'7c15;
+
+// The bits of a constant beyond 64.
+u64 high_bits(const Inst& inst) { return inst.op == Op::kVConst ? v128_of(inst).high : 0; }
+
+u32 hash_of(const Inst& inst) {
+  u64 h = static_cast<u64>(inst.imm) ^ static_cast<u64>(inst.type) << 60;
+  h = (h ^ high_bits(inst) * 0xc2b2'ae3d'27d4'eb4f) * 0x9e37'79b9'7f4a'7c15;
   return static_cast<u32>(h >> 32);
 }
+
 }  // namespace
 
 Err ConstPool::init(Function* f, Arena* scratch) {
@@ -68,8 +74,8 @@ Err ConstPool::init(Function* f, Arena* scratch) {
   for (Value v : f->blocks[0].insts) {
     const Inst& inst = f->insts[v];
     if (inst.op == Op::kVmCtx) vmctx_ = v;
-    if (inst.op != Op::kConst) continue;
-    Value* slot = find(inst.type, inst.imm);
+    if (inst.op != Op::kConst && inst.op != Op::kVConst) continue;
+    Value* slot = find(inst);
     if (*slot) continue;
     *slot = v + 1;
     used_++;
@@ -79,12 +85,13 @@ Err ConstPool::init(Function* f, Arena* scratch) {
 }
 
 // The slot that holds the constant, or the free one where it belongs.
-Value* ConstPool::find(Type type, i64 bits) {
+Value* ConstPool::find(const Inst& wanted) {
   u32 mask = slots_.size() - 1;
-  for (u32 i = hash_of(type, bits) & mask;; i = (i + 1) & mask) {
+  for (u32 i = hash_of(wanted) & mask;; i = (i + 1) & mask) {
     if (!slots_[i]) return &slots_[i];
     const Inst& inst = f_->insts[slots_[i] - 1];
-    if (inst.type == type && inst.imm == bits) return &slots_[i];
+    if (inst.type == wanted.type && inst.imm == wanted.imm && high_bits(inst) == high_bits(wanted))
+      return &slots_[i];
   }
 }
 
@@ -98,15 +105,12 @@ bool ConstPool::grow() {
     return false;
   }
   for (Value v : old)
-    if (v) *find(f_->insts[v - 1].type, f_->insts[v - 1].imm) = v;
+    if (v) *find(f_->insts[v - 1]) = v;
   return true;
 }
 
-Value ConstPool::get(Type type, u64 bits) {
-  Inst inst = make_inst(Op::kConst, type);
-  inst.imm = normalize(type, bits);
-  inst.block = 0;
-  Value* slot = find(type, inst.imm);
+Value ConstPool::intern(const Inst& inst) {
+  Value* slot = find(inst);
   if (*slot) return *slot - 1;
   if (!f_->insts.push(inst)) return kNone;
   Value v = f_->insts.size() - 1;
@@ -114,6 +118,20 @@ Value ConstPool::get(Type type, u64 bits) {
   *slot = v + 1;
   used_++;
   return grow() ? v : kNone;
+}
+
+Value ConstPool::get(Type type, u64 bits) {
+  Inst inst = make_inst(Op::kConst, type);
+  inst.imm = normalize(type, bits);
+  inst.block = 0;
+  return intern(inst);
+}
+
+Value ConstPool::get_v128(V128 value) {
+  Inst inst = make_inst(Op::kVConst, Type::kV128);
+  set_v128(&inst, value);
+  inst.block = 0;
+  return intern(inst);
 }
 
 Value ConstPool::vmctx() {

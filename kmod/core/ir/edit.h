@@ -16,7 +16,8 @@ Inst make_compare(Op op, Type operand_type, Value a, Value b);
 
 // What a constant of the type looks like in Inst::imm.
 constexpr i64 normalize(Type type, u64 bits) {
-  return static_cast<i64>(type == Type::kI32 ? bits & 0xffff'ffff : bits);
+  bool is_narrow = type == Type::kI32 || type == Type::kF32;
+  return static_cast<i64>(is_narrow ? bits & 0xffff'ffff : bits);
 }
 
 // Adds a block without instructions or edges: kNone when memory runs out.
@@ -31,13 +32,16 @@ class ConstPool {
   // Finds the constants that f's entry block lists. The pool's own tables are in `scratch`.
   Err init(Function* f, Arena* scratch);
   // kNone when memory runs out. A new constant is listed only by flush(): until then the IR is incomplete.
-  Value get(Type type, u64 bits);
+  Value get(Type type, u64 bits);  // not V128
+  Value get_v128(V128 value);
+  Value zero(Type type) { return type == Type::kV128 ? get_v128({0, 0}) : get(type, 0); }
   Value vmctx();
   // Lists the new values in the entry block, after the parameters.
   Err flush();
 
  private:
-  Value* find(Type type, i64 bits);
+  Value intern(const Inst& inst);
+  Value* find(const Inst& inst);
   bool grow();
 
   Function* f_ = nullptr;

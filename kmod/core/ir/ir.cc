@@ -59,11 +59,8 @@ Type type_of(ValType type) {
     case ValType::kF32: return Type::kF32;
     case ValType::kF64: return Type::kF64;
     case ValType::kV128: return Type::kV128;
-    case ValType::kFuncRef:
-    case ValType::kExternRef: return Type::kI64;  // a reference is a host pointer
-    case ValType::kBottom: break;
+    default: return is_ref(type) ? Type::kI64 : Type::kVoid;
   }
-  return Type::kVoid;
 }
 
 }  // namespace wring::ir

@@ -35,10 +35,48 @@ inline u8 arg_count_of(Op op) { return info_of(op).arg_count; }
 enum class Type : u8 { kVoid, kI32, kI64, kF32, kF64, kV128 };
 
 // Width and extension of a memory access. A load yields the instruction's type; a store takes the low bits.
-enum class MemKind : u8 { k8U, k8S, k16U, k16S, k32U, k32S, k64 };
+// Floats use k32U and k64. The kinds from k128 on are V128's, all but k128 loads only: k8x8S.. widen each lane of 8
+// bytes, k8Splat.. repeat one value in all lanes, k32Zero.. clear the rest.
+enum class MemKind : u8 {
+  k8U,
+  k8S,
+  k16U,
+  k16S,
+  k32U,
+  k32S,
+  k64,
+  k128,
+  k8x8S,
+  k8x8U,
+  k16x4S,
+  k16x4U,
+  k32x2S,
+  k32x2U,
+  k8Splat,
+  k16Splat,
+  k32Splat,
+  k64Splat,
+  k32Zero,
+  k64Zero
+};
 constexpr u32 bytes_of(MemKind kind) {
-  return kind <= MemKind::k8S ? 1 : kind <= MemKind::k16S ? 2 : kind <= MemKind::k32S ? 4 : 8;
+  switch (kind) {
+    case MemKind::k8U:
+    case MemKind::k8S:
+    case MemKind::k8Splat: return 1;
+    case MemKind::k16U:
+    case MemKind::k16S:
+    case MemKind::k16Splat: return 2;
+    case MemKind::k32U:
+    case MemKind::k32S:
+    case MemKind::k32Splat:
+    case MemKind::k32Zero: return 4;
+    case MemKind::k128: return 16;
+    default: return 8;
+  }
 }
+
+enum class AtomicOp : u8 { kAdd, kSub, kAnd, kOr, kXor, kXchg };
 
 using Value = u32;  // kNone: no value
 
@@ -76,6 +114,7 @@ struct Block {
       loop_header;  // of the innermost loop around the block, itself if it is one; kNone outside loops
   bool is_loop_header;
   bool is_cold;  // leads only to a trap, or unlikely for another reason
+  bool is_unlikely;  // set by who makes the block: it is cold wherever it leads
 };
 
 // One function in SSA form. Blocks are stored in reverse post-order once cfg.h has ordered them: block 0 is
@@ -100,9 +139,29 @@ struct Function {
   static bool has_pool_args(Op op) { return arg_count_of(op) == kVariadic; }
 };
 
+// The value of a VConst, which keeps its low half in imm and its high half where arguments would be.
+struct V128 {
+  u64 low, high;
+};
+inline V128 v128_of(const Inst& inst) {
+  WRING_ASSERT(inst.op == Op::kVConst);
+  return {static_cast<u64>(inst.imm), inst.arg[0] | u64{inst.arg[1]} << 32};
+}
+inline void set_v128(Inst* inst, V128 value) {
+  inst->imm = static_cast<i64>(value.low);
+  inst->arg[0] = static_cast<u32>(value.high);
+  inst->arg[1] = static_cast<u32>(value.high >> 32);
+}
+
 const char* name_of(Op op);
 const char* name_of(Type type);
 inline bool is_compare(Op op) { return op >= Op::kEq && op <= Op::kGeU; }
+inline bool is_float_compare(Op op) { return op >= Op::kFEq && op <= Op::kFGe; }
+// Computes with floats, conversions included; not a comparison.
+inline bool is_float(Op op) {
+  return op >= Op::kFAdd && op <= Op::kBitcast && !is_float_compare(op);
+}
+inline bool is_simd(Op op) { return op >= Op::kV1 && op <= Op::kVShuffle; }
 inline bool is_terminator(Op op) { return op >= Op::kJump; }
 
 Type type_of(ValType type);

@@ -60,7 +60,8 @@ Err LoopScan::scan(u32 offset, u32 next, u32 end, Diag* diag) {
       case Opcode::kLocalSet:
       case Opcode::kLocalTee: ok = pending_.push(in.index); break;
       case Opcode::kBlock:
-      case Opcode::kIf: depth++; break;
+      case Opcode::kIf:
+      case Opcode::kTryTable: depth++; break;
       case Opcode::kLoop:
         depth++;
         ok = loops_.push({in.offset, 0, 0}) &&

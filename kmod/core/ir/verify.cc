@@ -4,6 +4,7 @@
 #include "core/ir/verify.h"
 
 #include "core/ir/cfg.h"
+#include "core/wasm/instr.h"
 
 namespace wring::ir {
 
@@ -21,6 +22,12 @@ class Verifier {
   Err block_shape(BlockId b);
   Err uses(BlockId b);
   Err types(Value v);
+  bool passes(Span<Value> args, Span<const ValType> types) const;
+  bool call_types(const Inst& inst, Span<Value> args) const;
+  bool vector_types(const Inst& inst, Span<Value> args) const;
+  bool memory_types(const Inst& inst, Span<Value> args) const;
+  bool float_types(const Inst& inst, Span<Value> args) const;
+  bool is_vector_const(Value v) const { return f_.insts[v].op == Op::kVConst; }
   Err expect(bool ok, Value v, const char* what) {
     if (ok) return Err::kOk;
     const char* op = v < f_.insts.size() ? name_of(f_.insts[v].op) : "?";
@@ -136,7 +143,8 @@ Err Verifier::block_shape(BlockId b) {
     } else {
       TRY(expect(inst.count == arg_count_of(inst.op), v, "wrong number of arguments"));
     }
-    bool entry_only = inst.op == Op::kParam || inst.op == Op::kConst || inst.op == Op::kVmCtx;
+    bool entry_only = inst.op == Op::kParam || inst.op == Op::kConst || inst.op == Op::kVConst ||
+                      inst.op == Op::kVmCtx;
     TRY(expect(!entry_only || b == 0, v, "not in the entry block"));
   }
   Op last = f_.insts[block.insts.back()].op;
@@ -178,21 +186,151 @@ Err Verifier::uses(BlockId b) {
   return Err::kOk;
 }
 
+bool is_int(Type type) { return type == Type::kI32 || type == Type::kI64; }
+bool is_float(Type type) { return type == Type::kF32 || type == Type::kF64; }
+
+// Whether a value of the type can be loaded, or stored, in that way.
+bool fits_kind(Type type, u32 number, bool is_load) {
+  MemKind kind = static_cast<MemKind>(number);
+  switch (type) {
+    case Type::kI32: return kind <= MemKind::k32U;
+    case Type::kI64: return kind <= MemKind::k64;
+    case Type::kF32: return kind == MemKind::k32U;
+    case Type::kF64: return kind == MemKind::k64;
+    case Type::kV128:
+      return kind == MemKind::k128 || (is_load && kind > MemKind::k128 && kind <= MemKind::k64Zero);
+    default: return false;
+  }
+}
+
+// A lane's width and number.
+bool fits_lane(u32 aux) {
+  MemKind kind = static_cast<MemKind>(aux & 0xff);
+  if (kind != MemKind::k8U && kind != MemKind::k16U && kind != MemKind::k32U &&
+      kind != MemKind::k64)
+    return false;
+  return (aux >> 8) < 16 / bytes_of(kind);
+}
+
+bool fits_atomic(Type type, u32 aux) {
+  MemKind kind = static_cast<MemKind>(aux & 0xff);
+  bool fits = kind == MemKind::k8U || kind == MemKind::k16U || kind == MemKind::k32U ||
+              (kind == MemKind::k64 && type == Type::kI64);
+  return fits && is_int(type) && aux >> 8 <= static_cast<u32>(AtomicOp::kXchg);
+}
+
+// The types that a wasm instruction's table entry gives for an operation with that instruction in aux.
+bool Verifier::vector_types(const Inst& inst, Span<Value> args) const {
+  if (inst.aux >= static_cast<u32>(Opcode::kCount)) return false;
+  const OpcodeInfo& info = info_of(static_cast<Opcode>(inst.aux));
+  if (!info.fixed || info.access || info.operand_count != args.size() ||
+      type_of(info.result) != inst.type)
+    return false;
+  for (u32 i = 0; i < args.size(); i++)
+    if (type(args[i]) != type_of(info.operands[i])) return false;
+  bool is_lane = inst.op == Op::kVExtract || inst.op == Op::kVReplace;
+  return is_lane ? inst.imm >= 0 && inst.imm < info.lanes : info.lanes == 0;
+}
+
+// Linear memory: index, base where the operation has one, value.
+bool Verifier::memory_types(const Inst& inst, Span<Value> args) const {
+  if (type(args[0]) != Type::kI32 || inst.imm < 0 || inst.imm > 0xffff'ffff) return false;
+  bool has_base = inst.op != Op::kLoad && inst.op != Op::kStore && inst.op != Op::kLoadLane &&
+                  inst.op != Op::kStoreLane;
+  if (has_base && (args.size() < 2 || type(args[1]) != Type::kI64)) return false;
+  Span<Value> values = args.slice(has_base ? 2 : 1, args.size() - (has_base ? 2 : 1));
+  for (Value value : values)
+    if (type(value) != type(values[0])) return false;
+  switch (inst.op) {
+    case Op::kLoad:
+    case Op::kLoadMem: return fits_kind(inst.type, inst.aux, true);
+    case Op::kLoadLane:
+    case Op::kLoadLaneMem:
+      return inst.type == Type::kV128 && type(values[0]) == Type::kV128 && fits_lane(inst.aux);
+    case Op::kStoreLane:
+    case Op::kStoreLaneMem:
+      return inst.type == Type::kVoid && type(values[0]) == Type::kV128 && fits_lane(inst.aux);
+    case Op::kAtomicLoad: return fits_atomic(inst.type, inst.aux);
+    case Op::kAtomicRmw: return type(values[0]) == inst.type && fits_atomic(inst.type, inst.aux);
+    case Op::kAtomicCas:
+      return values.size() == 2 && type(values[0]) == inst.type && fits_atomic(inst.type, inst.aux);
+    default: break;
+  }
+  // Stores.
+  if (inst.type != Type::kVoid || type(values[0]) != inst.operand_type) return false;
+  return inst.op == Op::kAtomicStore ? fits_atomic(inst.operand_type, inst.aux)
+                                     : fits_kind(inst.operand_type, inst.aux, false);
+}
+
+bool Verifier::float_types(const Inst& inst, Span<Value> args) const {
+  Type from = type(args[0]);
+  switch (inst.op) {
+    case Op::kTruncS:
+    case Op::kTruncU:
+    case Op::kTruncSatS:
+    case Op::kTruncSatU:
+      return is_int(inst.type) && is_float(from) && inst.operand_type == from;
+    case Op::kConvertS:
+    case Op::kConvertU: return is_float(inst.type) && is_int(from) && inst.operand_type == from;
+    case Op::kDemote: return inst.type == Type::kF32 && from == Type::kF64;
+    case Op::kPromote: return inst.type == Type::kF64 && from == Type::kF32;
+    case Op::kBitcast:
+      return (inst.type == Type::kI32 && from == Type::kF32) ||
+             (inst.type == Type::kF32 && from == Type::kI32) ||
+             (inst.type == Type::kI64 && from == Type::kF64) ||
+             (inst.type == Type::kF64 && from == Type::kI64);
+    default: break;
+  }
+  Type wanted = is_float_compare(inst.op) ? inst.operand_type : inst.type;
+  if (is_float_compare(inst.op) && inst.type != Type::kI32) return false;
+  for (Value arg : args)
+    if (type(arg) != wanted) return false;
+  return is_float(wanted);
+}
+
+bool Verifier::passes(Span<Value> args, Span<const ValType> types) const {
+  if (args.size() != types.size()) return false;
+  for (u32 i = 0; i < args.size(); i++)
+    if (type(args[i]) != type_of(types[i])) return false;
+  return true;
+}
+
+// Wasm calls and returns against the types of the module.
+bool Verifier::call_types(const Inst& inst, Span<Value> args) const {
+  bool is_ptr = inst.op == Op::kCallPtr || inst.op == Op::kTailCallPtr;
+  bool is_tail = inst.op == Op::kTailCall || inst.op == Op::kTailCallPtr;
+  if (is_ptr && (args.empty() || type(args[0]) != Type::kI64)) return false;
+  if (is_tail && inst.type != Type::kVoid) return false;
+  if (!f_.module) return true;
+  u64 index = static_cast<u64>(inst.imm);
+  if (index >= (is_ptr ? f_.module->types.size() : f_.module->functions.size())) return false;
+  const FuncType& callee =
+      is_ptr ? f_.module->types[index] : f_.module->func_type(static_cast<u32>(index));
+  if (!passes(args.slice(is_ptr, args.size() - is_ptr), callee.params)) return false;
+  if (is_tail) return callee.results.size() == f_.module->func_type(f_.index).results.size();
+  return inst.type == (callee.results.empty() ? Type::kVoid : type_of(callee.results[0]));
+}
+
 Err Verifier::types(Value v) {
   const Inst& inst = f_.insts[v];
-  constexpr Type kI32 = Type::kI32, kI64 = Type::kI64, kVoid = Type::kVoid;
+  constexpr Type kI32 = Type::kI32, kI64 = Type::kI64, kVoid = Type::kVoid, kV128 = Type::kV128;
   Span<Value> args = f_.args(v);
   auto arg_is = [&](u32 i, Type t) { return type(args[i]) == t; };
-  bool is_int = inst.type == kI32 || inst.type == kI64;
+  bool has_int = is_int(inst.type);
   bool ok = true;
   switch (inst.op) {
     case Op::kParam: ok = inst.type != kVoid; break;
-    case Op::kConst: ok = inst.type != kVoid && (inst.type != kI32 || !(inst.imm >> 32)); break;
+    case Op::kConst:
+      ok = inst.type != kVoid && inst.type != kV128 &&
+           ((inst.type != kI32 && inst.type != Type::kF32) || !(inst.imm >> 32));
+      break;
+    case Op::kVConst: ok = inst.type == kV128; break;
     case Op::kPhi: ok = inst.type != kVoid; break;
     case Op::kResult:
       ok = (effects_of(f_.insts[args[0]].op) & kCalls) && inst.aux >= 1 && inst.type != kVoid;
       break;
-    case Op::kVmCtx: ok = inst.type == kI64; break;
+    case Op::kVmCtx:
+    case Op::kMemBase: ok = inst.type == kI64; break;
     case Op::kSelect:
       ok = arg_is(0, kI32) && arg_is(1, inst.type) && arg_is(2, inst.type) && inst.type != kVoid;
       break;
@@ -203,47 +341,97 @@ Err Verifier::types(Value v) {
     case Op::kZExtI32: ok = inst.type == kI64 && arg_is(0, kI32); break;
     case Op::kSExt32: ok = inst.type == kI64 && arg_is(0, kI64); break;
     case Op::kBswap16: ok = inst.type == kI32 && arg_is(0, kI32); break;
+    case Op::kFAdd:
+    case Op::kFSub:
+    case Op::kFMul:
+    case Op::kFDiv:
+    case Op::kFMin:
+    case Op::kFMax:
+    case Op::kFCopysign:
+    case Op::kFAbs:
+    case Op::kFNeg:
+    case Op::kFSqrt:
+    case Op::kFCeil:
+    case Op::kFFloor:
+    case Op::kFTrunc:
+    case Op::kFNearest:
+    case Op::kFEq:
+    case Op::kFNe:
+    case Op::kFLt:
+    case Op::kFLe:
+    case Op::kFGt:
+    case Op::kFGe:
+    case Op::kTruncS:
+    case Op::kTruncU:
+    case Op::kTruncSatS:
+    case Op::kTruncSatU:
+    case Op::kConvertS:
+    case Op::kConvertU:
+    case Op::kDemote:
+    case Op::kPromote:
+    case Op::kBitcast: ok = float_types(inst, args); break;
+    case Op::kV1:
+    case Op::kV2:
+    case Op::kV3:
+    case Op::kVShift:
+    case Op::kVSplat:
+    case Op::kVTest:
+    case Op::kVExtract:
+    case Op::kVReplace: ok = vector_types(inst, args); break;
+    case Op::kVShuffle:
+      ok = inst.type == kV128 && arg_is(0, kV128) && arg_is(1, kV128) && is_vector_const(args[2]);
+      break;
     case Op::kLoad:
-      ok = is_int && arg_is(0, kI32) && inst.imm >= 0 && inst.imm <= 0xffff'ffff;
-      break;
     case Op::kStore:
-      ok = inst.type == kVoid && arg_is(0, kI32) && arg_is(1, inst.operand_type) && inst.imm >= 0 &&
-           inst.imm <= 0xffff'ffff;
+    case Op::kLoadLane:
+    case Op::kStoreLane:
+    case Op::kLoadMem:
+    case Op::kStoreMem:
+    case Op::kLoadLaneMem:
+    case Op::kStoreLaneMem:
+    case Op::kAtomicLoad:
+    case Op::kAtomicStore:
+    case Op::kAtomicRmw:
+    case Op::kAtomicCas: ok = memory_types(inst, args); break;
+    case Op::kFence: ok = inst.type == kVoid; break;
+    case Op::kLoadRaw:
+      ok = fits_kind(inst.type, inst.aux, true) && arg_is(0, kI64) && fits_i32(inst.imm);
       break;
-    case Op::kLoadRaw: ok = is_int && arg_is(0, kI64) && fits_i32(inst.imm); break;
     case Op::kStoreRaw:
+      ok = inst.type == kVoid && arg_is(0, kI64) && arg_is(1, inst.operand_type) &&
+           fits_kind(inst.operand_type, inst.aux, false) && fits_i32(inst.imm);
+      break;
     case Op::kAddRaw:
     case Op::kAtomicAddRaw:
       ok = inst.type == kVoid && arg_is(0, kI64) && arg_is(1, inst.operand_type) &&
-           fits_i32(inst.imm);
+           is_int(inst.operand_type) && fits_i32(inst.imm);
       break;
     case Op::kPerCpu: ok = inst.type == kI64 && arg_is(0, kI64) && fits_i32(inst.imm); break;
-    case Op::kLoadGs: ok = is_int && fits_i32(inst.imm); break;
+    case Op::kLoadGs: ok = has_int && fits_i32(inst.imm); break;
     case Op::kClampIndex: ok = inst.type == kI32 && arg_is(0, kI32) && arg_is(1, kI32); break;
-    case Op::kCallPtr: ok = args.size() >= 1 && arg_is(0, kI64); break;
     case Op::kCall:
+    case Op::kCallPtr:
+    case Op::kTailCall:
+    case Op::kTailCallPtr: ok = call_types(inst, args); break;
     case Op::kCallHost:
-    case Op::kCallLib: break;
+    case Op::kCallLib:
+      ok = inst.type == kVoid || has_int;
+      for (u32 i = 0; ok && i < args.size(); i++) ok = is_int(type(args[i]));
+      break;
     case Op::kTrapIf: ok = inst.type == kVoid && arg_is(0, kI32); break;
     case Op::kFuel: ok = inst.type == kVoid && inst.imm > 0; break;
     case Op::kJump:
     case Op::kTrap: ok = inst.type == kVoid; break;
     case Op::kBranch:
     case Op::kSwitch: ok = inst.type == kVoid && arg_is(0, kI32); break;
-    case Op::kReturn: {
-      if (!f_.module) break;
-      Span<const ValType> results = f_.module->func_type(f_.index).results;
-      ok = results.size() == args.size();
-      for (u32 i = 0; ok && i < args.size(); i++) ok = arg_is(i, type_of(results[i]));
-      break;
-    }
+    case Op::kReturn: ok = !f_.module || passes(args, f_.module->func_type(f_.index).results); break;
     case Op::kCount: ok = false; break;
     default:
       if (is_compare(inst.op)) {
-        ok = inst.type == kI32 && (inst.operand_type == kI32 || inst.operand_type == kI64);
+        ok = inst.type == kI32 && is_int(inst.operand_type);
         ok = ok && arg_is(0, inst.operand_type) && arg_is(1, inst.operand_type);
       } else {  // the remaining integer operations
-        ok = is_int;
+        ok = has_int;
         for (u32 i = 0; ok && i < args.size(); i++) ok = arg_is(i, inst.type);
       }
       break;

@@ -5,6 +5,7 @@
 
 #include "core/base/sort.h"
 #include "core/wasm/instr.h"
+#include "core/x64/abi.h"
 
 namespace wring::link {
 
@@ -26,16 +27,19 @@ Err CallGraph::build(const Module& module, const Bindings& bindings, Span<const 
   taken_head_ = arena->make_array<u32>(types);
   taken_next_ = arena->make_array<u32>(function_count_);
   depth_ = arena->make_array<u64>(nodes);
+  may_throw_ = arena->make_array<u8>(nodes);
   if (canonical_type_.size() != types || last_caller_.size() != nodes ||
       taken_head_.size() != types || taken_next_.size() != function_count_ ||
-      depth_.size() != nodes || !taken_.init(arena, function_count_) ||
-      !shared_tables_.init(arena, module.tables.size()) || !depth_known_.init(arena, nodes) ||
+      depth_.size() != nodes || may_throw_.size() != nodes ||
+      !taken_.init(arena, function_count_) || !shared_tables_.init(arena, module.tables.size()) ||
+      !growing_tables_.init(arena, module.tables.size()) || !depth_known_.init(arena, nodes) ||
       !recursive_.init(arena, function_count_) || !rows_.reserve(u64{nodes} + 1) ||
       !order_.reserve(function_count_))
     return diag->no_memory();
 
   depth_[unknown_node_] = kUnknownDepth;
   depth_known_.set(unknown_node_);
+  may_throw_[unknown_node_] = 1;
 
   Span<u32> by_id = arena->make_array<u32>(types);
   if (by_id.size() != types) return diag->no_memory();
@@ -52,10 +56,43 @@ Err CallGraph::build(const Module& module, const Bindings& bindings, Span<const 
   for (u32 i = 0; i < module.imported_tables; i++) shared_tables_.set(i);
   for (const Export& e : module.exports)
     if (e.kind == ExternKind::kTable) shared_tables_.set(e.index);
+  note_sources();
 
   TRY(collect_taken(diag));
   TRY(collect_edges(diag));
   return order_components(diag);
+}
+
+namespace {
+
+bool is_func_ref(ValType type) { return is_ref(type) && top_of(type) == ValType::kFuncRef; }
+bool has_func_refs(Span<const ValType> types) {
+  for (ValType type : types)
+    if (is_func_ref(type)) return true;
+  return false;
+}
+
+}  // namespace
+
+// Every way in which references to functions reach the module from outside.
+void CallGraph::note_sources() {
+  const Module& module = *module_;
+  for (u32 i = 0; i < module.tables.size(); i++)
+    has_foreign_refs_ |= shared_tables_.test(i) && is_func_ref(module.tables[i].type.elem);
+  for (u32 i = 0; i < module.imported_globals; i++)
+    has_foreign_refs_ |= is_func_ref(module.globals[i].type.type);
+  for (const Export& e : module.exports)
+    if (e.kind == ExternKind::kGlobal)
+      has_foreign_refs_ |=
+          module.globals[e.index].type.is_mutable && is_func_ref(module.globals[e.index].type.type);
+  for (u32 i = 0; i < module.functions.size(); i++) {
+    const FuncType& type = module.func_type(i);
+    has_foreign_refs_ |= module.is_imported_function(i)
+                             ? has_func_refs(type.results)
+                             : module.functions[i].address_taken && has_func_refs(type.params);
+  }
+  for (u32 i = 0; i < module.tags.size(); i++)
+    has_foreign_refs_ |= has_func_refs(module.tag_type(i).params);
 }
 
 void CallGraph::take(u32 func) {
@@ -106,16 +143,36 @@ Err CallGraph::collect_calls_of(u32 func, Diag* diag) {
   Instr instr;
   for (; at < body.end; at = instr.next) {
     TRY(decode_instr(module.bytes, at, body.end, func, &instr, diag));
-    if (instr.op == Opcode::kCall) {
-      TRY(add_edge(func, instr.index, diag));
-    } else if (instr.op == Opcode::kCallIndirect) {
-      TRY(add_edge(func, type_node(instr.index), diag));
-      if (is_shared_table(instr.index2)) TRY(add_edge(func, unknown_node_, diag));
-    } else if (instr.op == Opcode::kRefFunc) {
-      take(instr.index);
-    }
+    TRY(collect_call(func, instr, diag));
   }
   return Err::kOk;
+}
+
+void CallGraph::note_tail_call(const FuncType& type) {
+  tail_bytes_ = max(tail_bytes_, x64::stack_param_bytes(type));
+}
+
+Err CallGraph::collect_call(u32 func, const Instr& instr, Diag* diag) {
+  const Module& module = *module_;
+  switch (instr.op) {
+    case Opcode::kReturnCall: note_tail_call(module.func_type(instr.index)); [[fallthrough]];
+    case Opcode::kCall: return add_edge(func, instr.index, diag);
+    case Opcode::kReturnCallIndirect: note_tail_call(module.types[instr.index]); [[fallthrough]];
+    case Opcode::kCallIndirect:
+      TRY(add_edge(func, type_node(instr.index), diag));
+      return is_shared_table(instr.index2) ? add_edge(func, unknown_node_, diag) : Err::kOk;
+    case Opcode::kReturnCallRef: note_tail_call(module.types[instr.index]); [[fallthrough]];
+    case Opcode::kCallRef: moves_refs_ = true; return add_edge(func, type_node(instr.index), diag);
+    case Opcode::kRefFunc: take(instr.index); return Err::kOk;
+    case Opcode::kTableGrow: growing_tables_.set(instr.index); [[fallthrough]];
+    case Opcode::kTableGet:
+    case Opcode::kTableSet:
+    case Opcode::kTableFill: moves_refs_ = true; return Err::kOk;
+    case Opcode::kTableCopy: moves_refs_ |= instr.index != instr.index2; return Err::kOk;
+    case Opcode::kThrow: has_throw_ = true; [[fallthrough]];
+    case Opcode::kThrowRef: may_throw_[func] = 1; return Err::kOk;
+    default: return Err::kOk;
+  }
 }
 
 Err CallGraph::collect_edges(Diag* diag) {
@@ -127,6 +184,9 @@ Err CallGraph::collect_edges(Diag* diag) {
     if (!rows_.push(edges_.size())) return diag->no_memory();
     for (u32 func = taken_head_[type]; func != kNone; func = taken_next_[func])
       TRY(add_edge(function_count_ + type, func, diag));
+    // Any table may hold, and any reference be, one of another instance.
+    if (has_foreign_refs_ && moves_refs_ && canonical_type_[type] == type)
+      TRY(add_edge(function_count_ + type, unknown_node_, diag));
   }
   if (!rows_.push(edges_.size())) return diag->no_memory();
   for (u32 func = 0; func < function_count_; func++)
@@ -174,6 +234,9 @@ Err CallGraph::order_components(Diag* diag) {
       if (!visits.empty()) low[visits.back().node] = min(low[visits.back().node], low[node]);
       if (low[node] != number[node]) continue;
       bool is_cycle = stack.back() != node;
+      u32 size = 1;
+      while (stack[stack.size() - size] != node) size++;
+      finish_component(stack.span().slice(stack.size() - size, size));
       for (u32 member = kNone; member != node;) {
         member = stack.pop();
         on_stack.clear(member);
@@ -185,9 +248,24 @@ Err CallGraph::order_components(Diag* diag) {
     }
   }
   for (u32 func = 0; func < function_count_; func++)
-    for (u32 callee : edges_of(func))
+    for (u32 callee : edges_of(func)) {
       if (callee == func) recursive_.set(func);
+      indirect_may_throw_ |= callee >= function_count_ && may_throw_[callee];
+      calls_outside_ |= callee == unknown_node_;
+    }
+  for (u32 type = function_count_; type < unknown_node_; type++)
+    for (u32 callee : edges_of(type)) calls_outside_ |= callee == unknown_node_;
   return Err::kOk;
+}
+
+// What the members of a component call, outside of it, is known already.
+void CallGraph::finish_component(Span<const u32> members) {
+  bool throws = false;
+  for (u32 member : members) {
+    throws |= may_throw_[member] != 0;
+    for (u32 callee : edges_of(member)) throws |= may_throw_[callee] != 0;
+  }
+  for (u32 member : members) may_throw_[member] = throws;
 }
 
 u64 CallGraph::depth_of(u32 node) const {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-// The call graph of a module: who may recurse, and in which order to compile so that callees come first.
+// The call graph of a module: who may recurse, who may throw, and in which order to compile so that callees come first.
 //
-// Nodes are the functions, one node per function type (what call_indirect of that type may reach: functions in
-// element segments, ref.func and globals) and one for code outside the module (imports bound to other instances,
-// shared tables), which may call any address-taken function.
+// Nodes are the functions, one node per function type (what call_indirect and call_ref of that type may reach:
+// functions in element segments, ref.func and globals) and one for code outside the module (imports bound to other
+// instances, shared tables, references from elsewhere), which may call any address-taken function. Tail calls count as
+// calls.
 #pragma once
 
 #include "core/base/bitset.h"
 #include "core/base/vector.h"
 #include "core/link/binding.h"
-#include "core/wasm/module.h"
+#include "core/wasm/instr.h"
 
 namespace wring::link {
 
@@ -25,6 +26,19 @@ class CallGraph {
   // Whether the function is part of a cycle.
   bool is_recursive(u32 func) const { return recursive_.test(func); }
 
+  // By function: whether a call of it may return with an exception.
+  Span<const u8> may_throw() const { return may_throw_.slice(0, function_count_); }
+  // Likewise of calls through tables and references.
+  bool indirect_may_throw() const { return indirect_may_throw_; }
+  // Whether there is a `throw`.
+  bool has_throw() const { return has_throw_; }
+  // The most stack area that a tail call passes arguments in (x64/abi.h).
+  u32 tail_bytes() const { return tail_bytes_; }
+  // Whether code outside the module may be called.
+  bool calls_outside() const { return calls_outside_; }
+  // By table index: whether there is a table.grow of it.
+  const BitSet& growing_tables() const { return growing_tables_; }
+
   // The most stack an unchecked chain of calls below the function uses; kUnknownDepth if it may get into another
   // instance. To be asked in the order of bottom_up(), after note() has been called for all functions before.
   static constexpr u64 kUnknownDepth = u64{1} << 62;
@@ -38,7 +52,11 @@ class CallGraph {
 
   Err collect_edges(Diag* diag);
   Err collect_calls_of(u32 func, Diag* diag);
+  Err collect_call(u32 func, const Instr& instr, Diag* diag);
   Err collect_taken(Diag* diag);
+  void note_sources();
+  void note_tail_call(const FuncType& type);
+  void finish_component(Span<const u32> members);
   Err take_from_expression(Range range, Diag* diag);
   Err order_components(Diag* diag);
   Err add_edge(u32 from, u32 to, Diag* diag);
@@ -67,6 +85,16 @@ class CallGraph {
   Span<u32> taken_next_;  // by function
   BitSet taken_;
   BitSet shared_tables_;
+  BitSet growing_tables_;
+  // Whether references to functions of other instances may come in, and whether the code moves references around, so
+  // that such may get into any table.
+  bool has_foreign_refs_ = false;
+  bool moves_refs_ = false;
+  bool has_throw_ = false;
+  bool indirect_may_throw_ = false;
+  bool calls_outside_ = false;
+  u32 tail_bytes_ = 0;
+  Span<u8> may_throw_;  // by node
 
   Vec<u32> order_;
   Span<u64> depth_;  // by node

@@ -15,7 +15,7 @@ enum class RelocKind : u8 {
   kFunction,  // rel32 to function `index` of the module
   kAddress,   // rel32 to the absolute address `address` (host function, libcall, thunk)
   kStub,      // rel32 to shared stub `index` (StubId)
-  kRodata,    // rel32 to offset `index` of the constant pool
+  kRodata,    // rel32 to offset `index` of the constant pool, less what follows the field
 };
 
 struct Reloc {
@@ -58,7 +58,8 @@ struct LineSite {
 // Code shared by all functions of a module, made by x64/stubs.
 enum class StubId : u8 {
   kTrap,  // called by every trap stub: records trap_pc and trap_sp, unwinds, leaves the invocation
-  kFuel,  // called by cold fuel stubs, preserves every register; see runtime/libcalls.def
+  kFuel,  // called by cold fuel stubs, preserves every general register; see runtime/libcalls.def
+  kFuelVectors,  // likewise, and vector registers; there if the code uses them
   kLeave,  // jumped to by kTrap when the trap is recorded: restores entry_sp and returns to the entry stub
   kCount,
 };
@@ -81,16 +82,27 @@ enum CodeUses : u32 {
   kUsesFuel = 2,
   kUsesHost = 4,  // host or library calls, which see all of the vmctx
   kUsesPacket = 8,
-  kUsesArgs = 16,     // the hook's arguments
-  kUsesUnknown = 32,  // code of other instances: anything
+  kUsesArgs = 16,         // the hook's arguments
+  kUsesUnknown = 32,      // code of other instances: anything
+  kUsesFpu = 64,          // vector registers, and so MXCSR
+  kUsesExceptions = 128,  // may return with wring_vmctx::exception set
+};
+
+// A constant of 4, 8 or 16 bytes in the constant pool.
+struct PooledConstant {
+  u64 low, high;
+  u32 bytes;  // 0: none
+  u32 offset;
 };
 
 class CodeBuilder {
  public:
   explicit CodeBuilder(Arena* a)
-      : bytes(a), rodata(a), relocs(a), traps(a), calls(a), faults(a), lines(a) {}
+      : arena(a), bytes(a), rodata(a), relocs(a), traps(a), calls(a), faults(a), lines(a) {}
+  Arena* arena;
   Vec<u8> bytes;
   Vec<u8> rodata;
+  Span<PooledConstant> pooled;  // by hash, the latest: most constants are there once
   Vec<Reloc> relocs;
   Vec<TrapSite> traps;
   Vec<CallSite> calls;

@@ -67,7 +67,7 @@ u64 local_target(const CodeImage& image, const Reloc& reloc) {
       return entry;
     }
     case RelocKind::kStub: return reloc.index;  // resolved to the stub's offset by link()
-    case RelocKind::kRodata: return u64{image.rodata_offset} + reloc.index;
+    case RelocKind::kRodata: return image.rodata_offset + reloc.index;  // index may be "negative"
     case RelocKind::kAddress: break;
   }
   WRING_UNREACHABLE();

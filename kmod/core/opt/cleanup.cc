@@ -175,6 +175,11 @@ bool Cleanup::convert_if(BlockId b) {
   if (join <= b || f_->blocks[join].preds.size() != 2) return true;
   u32 phis = count_phis(*f_, f_->blocks[join]);
   if (phis == 0 || phis > kMaxSelects) return true;
+  // Only integers have a conditional move.
+  for (Value phi : f_->blocks[join].insts.span().slice(0, phis)) {
+    Type type = f_->insts[phi].type;
+    if (type != Type::kI32 && type != Type::kI64) return true;
+  }
   u32 work = 0;
   for (u32 i = 0; i < 2; i++) work += is_block[i] ? f_->blocks[arms[i]].insts.size() - 1 : 0;
   if (work > kMaxSpeculated) return true;

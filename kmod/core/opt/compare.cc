@@ -92,8 +92,28 @@ Value Gvn::narrow_compare(Inst* inst) {
   return kNone;
 }
 
+// The lower bits of x - d, x being no wider than they: where the wrapped half is out of the way, as it is. What uses it
+// must not tell values from `limit` on apart. Characters are tested so.
+Value Gvn::unmasked_difference(Value v, u64 limit) const {
+  Value sum, x;
+  u64 mask, c;
+  if (!match_const(v, Op::kAnd, &sum, &mask) || (mask & (mask + 1)) != 0 ||
+      !match_const(sum, Op::kAdd, &x, &c) || facts_.info(x).hi > mask)
+    return kNone;
+  u64 d = (0 - c) & mask_of(def(v).type);
+  return d <= mask && limit <= mask + 1 - d ? sum : kNone;
+}
+
 // inst compares with the constant c.
 Value Gvn::compare_constant(Inst* inst, u64 c) {
+  bool is_equality = inst->op == Op::kEq || inst->op == Op::kNe;
+  if (is_equality || inst->op == Op::kLtU || inst->op == Op::kGeU) {
+    Value difference = unmasked_difference(inst->arg[0], c + is_equality);
+    if (difference != kNone) {
+      inst->arg[0] = difference;
+      return kNone;
+    }
+  }
   Type type = inst->operand_type;
   Value a = inst->arg[0], x;
   const Inst arg = def(a);

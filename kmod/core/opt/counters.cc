@@ -16,19 +16,42 @@ constexpr u32 kMaxGuards = 8;  // blocks looked at per back edge, from the latch
 constexpr u32 kMaxAdds = 4;
 constexpr u64 kMaxStep = u64{1} << 30;  // a few of them together stay far from overflowing
 
-// What an unvisited value can at most be, from its operation alone.
-u64 static_bound(const Function& f, Value v) {
-  const Inst& inst = f.insts[v];
-  if (inst.op == Op::kLoad || inst.op == Op::kLoadRaw) {
-    if (static_cast<MemKind>(inst.aux) == MemKind::k8U) return 0xff;
-    if (static_cast<MemKind>(inst.aux) == MemKind::k16U) return 0xffff;
+}  // namespace
+
+// What an unvisited value can at most be, from its operation alone and those of what it merges.
+u64 Gvn::static_bound(Value v, u32 depth) const {
+  constexpr u32 kMaxDepth = 2, kMaxMerged = 4;
+  const Inst& inst = f_->insts[v];
+  u64 c;
+  if (is_compare(inst.op) || is_float_compare(inst.op)) return 1;
+  switch (inst.op) {
+    case Op::kConst: return static_cast<u64>(inst.imm);
+    case Op::kLoad:
+    case Op::kLoadMem:
+    case Op::kLoadRaw:
+      if (static_cast<MemKind>(inst.aux) == MemKind::k8U) return 0xff;
+      if (static_cast<MemKind>(inst.aux) == MemKind::k16U) return 0xffff;
+      break;
+    case Op::kZExtI32: return 0xffff'ffff;
+    case Op::kAnd:
+      if (is_const(current(inst.arg[1]), &c)) return c;
+      break;
+    case Op::kShrU:
+      if (is_const(current(inst.arg[1]), &c)) return mask_of(inst.type) >> c % width_of(inst.type);
+      break;
+    case Op::kPhi:
+    case Op::kSelect: {
+      if (depth == kMaxDepth || inst.count > kMaxMerged) break;
+      Span<Value> args = f_->args(v);
+      u64 most = 0;
+      for (u32 i = inst.op == Op::kSelect; i < args.size(); i++)
+        if (args[i] != v) most = max(most, static_bound(current(args[i]), depth + 1));
+      return min(most, mask_of(inst.type));
+    }
+    default: break;
   }
-  if (inst.op == Op::kAnd && f.insts[inst.arg[1]].op == Op::kConst)
-    return static_cast<u64>(f.insts[inst.arg[1]].imm);
   return mask_of(inst.type);
 }
-
-}  // namespace
 
 // v as base + add, where base is the phi or the phi plus something between 0 and extra.
 bool Gvn::follow_step(Value v, Value phi, Step* out) const {
@@ -51,7 +74,7 @@ bool Gvn::follow_step(Value v, Value phi, Step* out) const {
     for (u32 side = 0; side < 2; side++) {
       if (current(inst.arg[side]) != phi) continue;
       out->base = v;
-      out->extra = static_bound(*f_, current(inst.arg[1 - side]));
+      out->extra = static_bound(current(inst.arg[1 - side]), 0);
       return out->extra <= kMaxStep;
     }
     return false;
@@ -133,6 +156,41 @@ bool Gvn::apply_guard(const Guard& guard, Value phi, Value entry, const Step& ne
   return true;
 }
 
+// A back edge that is only taken if the phi's next value is below something bounds the phi however it is stepped.
+bool Gvn::bound_tested(Value condition, bool holds, Value next, u64* most) const {
+  const Inst& inst = def(current(condition));
+  if (!is_compare(inst.op) || inst.operand_type != f_->insts[next].type) return false;
+  for (u32 side = 0; side < 2; side++) {
+    if (current(inst.arg[side]) != current(next)) continue;
+    Value bound = current(inst.arg[1 - side]);
+    Op op = side ? swapped(inst.op) : inst.op;
+    if (!holds) op = inverse(op);
+    u64 hi = def(bound).block < block_ ? facts_.info(bound).hi : static_bound(bound, 0);
+    if (op == Op::kLtU && hi > 0)
+      *most = hi - 1;
+    else if (op == Op::kLeU)
+      *most = hi;
+    else
+      return false;
+    return true;
+  }
+  return false;
+}
+
+// Counts up by a constant, where only the first step may wrap: how often until the guard fails; ~0 if that is not
+// known.
+u64 Gvn::trips_after_wrap(const Guard& guard, Value entry, const Step& next) const {
+  ValueInfo start = facts_.info(entry);
+  u64 mask = mask_of(def(entry).type);
+  if (guard.bound == kNone || guard.is_signed || guard.is_not_equal || start.lo != start.hi ||
+      next.extra || next.add == 0 || guard.tested.add != next.add || start.lo <= mask - next.add)
+    return ~u64{0};
+  u64 second = (start.lo + next.add) & mask, bound = facts_.info(guard.bound).hi;
+  u64 strict = guard.or_equal ? 0 : 1;
+  if (bound < strict || bound - strict > mask - next.add) return ~u64{0};
+  return bound - strict < second ? 1 : (bound - strict - second) / next.add + 2;
+}
+
 // Bounds for one phi, and the most iterations they allow.
 bool Gvn::bound_counter(BlockId header, Value phi, u64* trips) {
   const Block& block = f_->blocks[header];
@@ -141,7 +199,7 @@ bool Gvn::bound_counter(BlockId header, Value phi, u64* trips) {
   u32 back = block.preds[1] >= header;
   Value entry = args[1 - back];
   Step next;
-  if (!follow_step(args[back], phi, &next)) return false;
+  bool steps = follow_step(args[back], phi, &next);
   BlockId to = header, from = block.preds[back];
   for (u32 n = 0; n < kMaxGuards; n++) {
     const Block& source = f_->blocks[from];
@@ -149,7 +207,15 @@ bool Gvn::bound_counter(BlockId header, Value phi, u64* trips) {
     Guard guard;
     u64 limit;
     i64 distance;
-    if (end.op == Op::kBranch && source.succs[0] != source.succs[1] &&
+    bool is_guard = end.op == Op::kBranch && source.succs[0] != source.succs[1];
+    if (is_guard && bound_tested(end.arg[0], source.succs[0] == to, args[back], &limit)) {
+      limit = max(limit, facts_.info(entry).hi);
+      facts_.restrict(phi, {0, limit, fill_below(limit)});
+    }
+    if (is_guard && steps &&
+        read_guard(end.arg[0], source.succs[0] == to, header, phi, next, &guard))
+      *trips = min(*trips, trips_after_wrap(guard, entry, next));
+    if (is_guard && steps &&
         read_guard(end.arg[0], source.succs[0] == to, header, phi, next, &guard) &&
         apply_guard(guard, phi, entry, next, &limit, &distance)) {
       ValueInfo start = facts_.info(entry);

@@ -162,7 +162,7 @@ ValueInfo Facts::derive_binary(const Inst& inst, u32 depth) const {
 
 ValueInfo Facts::derive_at(const Inst& inst, u32 depth) const {
   if (inst.type == Type::kVoid) return {0, 0, 0};
-  if (is_compare(inst.op)) return up_to(1);
+  if (is_compare(inst.op) || is_float_compare(inst.op)) return up_to(1);
   switch (inst.op) {
     case Op::kConst: {
       u64 bits = static_cast<u64>(inst.imm);
@@ -184,8 +184,16 @@ ValueInfo Facts::derive_at(const Inst& inst, u32 depth) const {
     case Op::kSExt8: return sign_extended(info_at(inst.arg[0], depth), 8, inst.type);
     case Op::kSExt16: return sign_extended(info_at(inst.arg[0], depth), 16, inst.type);
     case Op::kLoad:
+    case Op::kLoadMem:
     case Op::kLoadRaw:
-    case Op::kLoadGs: return loaded(static_cast<MemKind>(inst.aux), inst.type);
+    case Op::kLoadGs:
+    case Op::kAtomicLoad:
+    case Op::kAtomicRmw:
+    case Op::kAtomicCas: return loaded(static_cast<MemKind>(inst.aux & 0xff), inst.type);
+    case Op::kBitcast:
+      // (The bits of a float constant are its info.)
+      return inst.type == Type::kI32 || inst.type == Type::kI64 ? info_at(inst.arg[0], depth)
+                                                                : any(inst.type);
     default:
       if (!Function::has_pool_args(inst.op) && inst.count == 2) return derive_binary(inst, depth);
       return any(inst.type);

@@ -21,7 +21,10 @@ struct ValueInfo {
 
 enum class Truth : u8 { kUnknown, kFalse, kTrue };
 
-constexpr u64 mask_of(Type type) { return type == Type::kI32 ? 0xffff'ffff : ~u64{0}; }
+// Integers and floats; vectors have no infos to speak of.
+constexpr u64 mask_of(Type type) {
+  return type == Type::kI32 || type == Type::kF32 ? 0xffff'ffff : ~u64{0};
+}
 constexpr u32 width_of(Type type) { return type == Type::kI32 ? 32 : 64; }
 // All bits up to the highest of x.
 constexpr u64 fill_below(u64 x) { return x ? ~u64{0} >> __builtin_clzll(x) : 0; }

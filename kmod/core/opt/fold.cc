@@ -80,6 +80,7 @@ bool fold_unary(Op op, Type type, u64 a, u64* out) {
       result = width == 32 ? __builtin_bswap32(static_cast<u32>(a)) : __builtin_bswap64(a);
       break;
     case Op::kBswap16: result = __builtin_bswap16(static_cast<u16>(a)); break;
+    case Op::kBitcast: result = a; break;
     case Op::kWrap:
     case Op::kZExtI32: result = static_cast<u32>(a); break;
     case Op::kSExtI32:

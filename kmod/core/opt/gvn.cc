@@ -19,6 +19,8 @@ Err Gvn::init() {
   pure_.init(arena);
   memory_.init(arena);
   classes_.init(arena);
+  anchors_.init(arena);
+  anchor_log_.init(arena);
   bytes_.init(arena);
   u64 buckets = 64;
   while (buckets < values) buckets *= 2;
@@ -93,12 +95,13 @@ Err Gvn::visit(BlockId block) {
   for (BlockId pred : f_->blocks[block].preds) live |= pred < block && is_live_edge(pred, block);
   if (!live) return Err::kOk;  // nor is anything it dominates
   reachable_[block] = true;
-  if (!scopes_.push({block, first_child_[block], pure_.size(), memory_.size(), facts_.mark()}))
+  if (!scopes_.push({block, first_child_[block], pure_.size(), memory_.size(), facts_.mark(),
+                     anchor_log_.size()}))
     return diag_->no_memory();
   block_ = block;
   out_.clear();
   ended_ = false;
-  recent_count_ = 0;
+  recent_count_ = recent_next_ = 0;
   enter_memory(block);
   // The list is replaced when the block is done.
   Span<Value> insts = f_->blocks[block].insts.span();
@@ -191,7 +194,12 @@ void Gvn::visit_phi(Value v, bool is_header) {
     add_pure(v, hash);
   }
   define(v);
-  if (!is_header && !failed_) facts_.restrict(v, bound);
+  if (is_header && !failed_) {
+    for (u32 i = 0; i < args.size(); i++)
+      if (b.preds[i] >= block_ && args[i] != v) bound.hi = max(bound.hi, static_bound(args[i], 0));
+    bound = {0, bound.hi, fill_below(bound.hi)};
+  }
+  if (!failed_) facts_.restrict(v, bound);
   list(v);
 }
 
@@ -202,6 +210,7 @@ void Gvn::visit_inst(Value v) {
   switch (inst.op) {
     case Op::kParam:
     case Op::kConst:
+    case Op::kVConst:
     case Op::kVmCtx:
     case Op::kResult:
     case Op::kFuel:
@@ -209,9 +218,20 @@ void Gvn::visit_inst(Value v) {
       list(v);
       return;
     case Op::kLoad:
+    case Op::kLoadMem:
     case Op::kLoadRaw:
     case Op::kLoadGs: return visit_load(v);
+    case Op::kLoadLane:
+    case Op::kLoadLaneMem: return visit_lane_load(v);
+    case Op::kAtomicLoad:
+    case Op::kAtomicStore:
+    case Op::kAtomicRmw:
+    case Op::kAtomicCas:
+    case Op::kFence: return visit_atomic(v);
     case Op::kStore:
+    case Op::kStoreLane:
+    case Op::kStoreMem:
+    case Op::kStoreLaneMem:
     case Op::kStoreRaw:
     case Op::kAddRaw:
     case Op::kAtomicAddRaw: return visit_store(v);
@@ -285,8 +305,10 @@ void Gvn::visit_terminator(Value v) {
       to_jump = true;
     }
   } else if (inst.op == Op::kSwitch) {
-    ValueInfo index = facts_.info(inst.arg[0]);
     u32 last = succs.size() - 1;
+    Value difference = unmasked_difference(inst.arg[0], last);
+    if (difference != kNone) inst.arg[0] = difference;
+    ValueInfo index = facts_.info(inst.arg[0]);
     if (index.lo == index.hi || last == 0 || index.lo >= last) {
       fold_to_jump(block_, succs[static_cast<u32>(min<u64>(index.lo, last))]);
       to_jump = true;

@@ -24,6 +24,11 @@ struct ByteMap {
   u8 byte[8];
 };
 
+// Accesses of linear memories, whose first argument is a 32-bit index.
+inline bool is_linear(Op op) {
+  return op >= Op::kLoad && op <= Op::kAtomicCas && op != Op::kMemBase;
+}
+
 // Memory is divided into classes that cannot overlap. A class has a version, which stores and calls change:
 // loads of one location at one version are equal.
 enum MemoryClass : u8 {
@@ -46,7 +51,7 @@ class Gvn {
   struct Scope {
     BlockId block;
     BlockId next_child;
-    u32 pure_mark, memory_mark, facts_mark;
+    u32 pure_mark, memory_mark, facts_mark, anchor_mark;
   };
   Err init();
   Err visit(BlockId block);
@@ -77,6 +82,9 @@ class Gvn {
   };
   void bound_counters(BlockId header);
   bool bound_counter(BlockId header, Value phi, u64* trips);
+  u64 static_bound(Value v, u32 depth) const;
+  bool bound_tested(Value condition, bool holds, Value next, u64* most) const;
+  u64 trips_after_wrap(const Guard& guard, Value entry, const Step& next) const;
   u64 countdown(BlockId header, Value phi) const;
   bool follow_step(Value v, Value phi, Step* out) const;
   bool read_guard(Value condition, bool holds, BlockId header, Value phi, const Step& next,
@@ -96,6 +104,7 @@ class Gvn {
     u32 hash;
     u32 next;
     Value base;
+    Value memory;  // the linear memory's base, kNone for memory 0 and in host memory
     i64 offset;
     u32 version;
     MemKind kind;
@@ -114,11 +123,18 @@ class Gvn {
   void visit_load(Value v);
   void visit_store(Value v);
   void visit_call();
+  void visit_lane_load(Value v);
+  void visit_atomic(Value v);
+  void write_classes(u32 classes);
   void new_version(u8 memory_class);
   void assume_in_bounds(const Inst& access);
+  void note_anchor(Value index);
+  Value anchor_of(Value root) const { return root < anchors_.size() ? anchors_[root].of : kNone; }
   void remember(u8 memory_class, const Inst& access, MemKind kind, Type type, Value value);
   Value find_memory(const Inst& load, u8 memory_class) const;
   void add_memory(const MemoryEntry& entry);
+  void note_recent(const MemoryEntry& entry);
+  void keep_recent(const Inst& store, u8 memory_class, MemKind kind);
   void undo(const Scope& scope);
   void enter_memory(BlockId block);
   bool scan_loop_writes();
@@ -135,9 +151,11 @@ class Gvn {
   Value simplify_select(Inst* inst);
   Value simplify_compare(Inst* inst);
   Value compare_constant(Inst* inst, u64 c);
+  Value unmasked_difference(Value v, u64 limit) const;
   Value narrow_compare(Inst* inst);
   void simplify_condition(Value* condition, bool* inverted);
   void fold_address(Inst* inst);
+  void fold_to_anchor(Inst* inst, Value root, u64 c);
   Value simplify_division(Inst* inst);
   Value divide_unsigned(Value x, u64 d, Type type);
   Value divide_signed(Value x, i64 d, Type type);
@@ -145,6 +163,17 @@ class Gvn {
   Value match_bytes(const Inst& inst, const ByteMap& map);
   ByteMap bytes_of_inst(const Inst& inst, const ValueInfo& info) const;
   ByteMap bytes_of_value(Value v) const;
+  // wide.cc
+  struct WideProduct {
+    Value a, b;
+    Value low, t1;  // as there
+  };
+  Value low_half_of(Value v) const;
+  Value high_half_of(Value v) const;
+  bool is_cross_product(Value v, Value x, Value low_of_y) const;
+  bool match_partial_sums(Value t2, WideProduct* out) const;
+  Value match_high_product(const Inst& inst);
+  Value match_low_product(const Inst& inst);
 
   // Helpers.
   Value make(Op op, Type type, Value a) { return number(make_inst(op, type, a), kNone); }
@@ -197,10 +226,20 @@ class Gvn {
   Span<u32> loop_writes_;        // by loop header: classes written in the loop
   Versions now_ = {};
   u32 last_version_ = 0;
-  // Recent entries of the current block, to be kept across stores that miss them.
-  static constexpr u32 kRecent = 8;
-  u32 recent_[kRecent] = {};
-  u32 recent_count_ = 0;
+  // What the current block has loaded or stored lately and no store has overwritten since, whatever the versions say.
+  static constexpr u32 kRecent = 32;
+  MemoryEntry recent_[kRecent];
+  u32 recent_count_ = 0, recent_next_ = 0;
+
+  // By value x: a sum x + c that was the index of an access on the way here, kNone if there is none.
+  struct Anchor {
+    Value of = kNone;
+  };
+  struct AnchorChange {
+    Value root, before;
+  };
+  Vec<Anchor> anchors_;
+  Vec<AnchorChange> anchor_log_;
 };
 
 }  // namespace wring::opt

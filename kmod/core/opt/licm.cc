@@ -18,12 +18,15 @@ constexpr u32 kMaxLevels = 16;
 bool can_move(const Inst& inst) {
   if (inst.pinned) return false;
   if (inst.op == Op::kLoadRaw) return inst.invariant;
-  if (effects_of(inst.op) != kPure || is_compare(inst.op)) return false;
+  if (effects_of(inst.op) != kPure || is_compare(inst.op) || is_float_compare(inst.op))
+    return false;
   switch (inst.op) {
     case Op::kPhi:
     case Op::kParam:
     case Op::kConst:
+    case Op::kVConst:
     case Op::kVmCtx:
+    case Op::kMemBase:
     case Op::kResult:
     // Free, and a longer life for a register.
     case Op::kZExtI32:

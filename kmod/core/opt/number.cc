@@ -19,6 +19,15 @@ u32 mix(u32 hash, u64 x) {
 
 constexpr u32 kAllClasses = (1u << kMemoryClasses) - 1;
 
+MemKind kind_of(const Inst& access) { return static_cast<MemKind>(access.aux & 0xff); }
+
+// What distinguishes memories with equal indices.
+Value memory_of(const Inst& access) {
+  bool has_base = access.op == Op::kLoadMem || access.op == Op::kStoreMem ||
+                  access.op == Op::kLoadLaneMem || access.op == Op::kStoreLaneMem;
+  return has_base ? access.arg[1] : kNone;
+}
+
 }  // namespace
 
 u32 Gvn::hash_inst(const Inst& inst) const {
@@ -132,7 +141,7 @@ u8 Gvn::address_class(const Inst& inst) const {
 }
 
 u8 Gvn::class_of(const Inst& access) const {
-  if (access.op == Op::kLoad || access.op == Op::kStore) return kLinearMemory;
+  if (is_linear(access.op) || access.op == Op::kFence) return kLinearMemory;
   u8 memory_class = classes_[access.arg[0]];
   return memory_class == kGlobalCells ? u8{kInstanceState} : memory_class;
 }
@@ -204,15 +213,18 @@ u32 hash_location(Value base, i64 offset, u32 version) {
 }  // namespace
 
 Value Gvn::find_memory(const Inst& load, u8 memory_class) const {
+  auto fits = [&](const MemoryEntry& entry) {
+    return entry.base == load.arg[0] && entry.offset == load.imm &&
+           entry.memory == memory_of(load) && entry.memory_class == memory_class &&
+           entry.type == load.type && entry.kind == static_cast<MemKind>(load.aux);
+  };
+  for (u32 i = recent_count_; i-- > 0;)
+    if (fits(recent_[i])) return recent_[i].value;
   u32 version = now_.of[memory_class];
   u32 hash = hash_location(load.arg[0], load.imm, version);
-  for (u32 e = memory_heads_[hash & (memory_heads_.size() - 1)]; e != kNone; e = memory_[e].next) {
-    const MemoryEntry& entry = memory_[e];
-    if (entry.hash == hash && entry.base == load.arg[0] && entry.offset == load.imm &&
-        entry.version == version && entry.memory_class == memory_class && entry.type == load.type &&
-        entry.kind == static_cast<MemKind>(load.aux))
-      return entry.value;
-  }
+  for (u32 e = memory_heads_[hash & (memory_heads_.size() - 1)]; e != kNone; e = memory_[e].next)
+    if (memory_[e].hash == hash && memory_[e].version == version && fits(memory_[e]))
+      return memory_[e].value;
   return kNone;
 }
 
@@ -228,10 +240,20 @@ void Gvn::add_memory(const MemoryEntry& entry) {
   *head = memory_.size() - 1;
 }
 
+void Gvn::note_recent(const MemoryEntry& entry) {
+  if (recent_count_ < kRecent) {
+    recent_[recent_count_++] = entry;
+    return;
+  }
+  recent_[recent_next_] = entry;
+  recent_next_ = (recent_next_ + 1) % kRecent;
+}
+
 // Notes that `kind` and `type` at the location of `access` load `value` now.
 void Gvn::remember(u8 memory_class, const Inst& access, MemKind kind, Type type, Value value) {
   MemoryEntry entry = {};
   entry.base = access.arg[0];
+  entry.memory = memory_of(access);
   entry.offset = access.imm;
   entry.version = now_.of[memory_class];
   entry.kind = kind;
@@ -239,16 +261,49 @@ void Gvn::remember(u8 memory_class, const Inst& access, MemKind kind, Type type,
   entry.memory_class = memory_class;
   entry.value = value;
   add_memory(entry);
-  recent_[recent_count_++ % kRecent] = memory_.size() - 1;
+  note_recent(entry);
 }
 
 // Beyond a linear memory access that has not trapped, its index is known to be small enough; then constants added to
 // it do not wrap, and fold into the offsets of the accesses that follow.
 void Gvn::assume_in_bounds(const Inst& access) {
-  if (access.op != Op::kLoad && access.op != Op::kStore) return;
-  u64 end = static_cast<u64>(access.imm) + bytes_of(static_cast<MemKind>(access.aux));
+  if (access.op != Op::kLoad && access.op != Op::kStore && access.op != Op::kLoadLane &&
+      access.op != Op::kStoreLane)
+    return;  // (other memories have bounds of their own)
+  u64 end = static_cast<u64>(access.imm) + bytes_of(kind_of(access));
   if (end <= f_->max_memory_bytes)
     failed_ |= !facts_.assume_at_most(access.arg[0], f_->max_memory_bytes - end);
+  note_anchor(access.arg[0]);
+}
+
+// Indices that differ from one known to be valid by a constant: those above it can be reached from it, where nothing is
+// known of what both are sums of. (Frames in linear memory: the stack pointer minus something, plus something.)
+void Gvn::note_anchor(Value index) {
+  Value root, old_root;
+  u64 c, old;
+  if (!match_const(index, Op::kAdd, &root, &c)) return;
+  Value before = anchor_of(root);
+  if (before != kNone &&
+      (!match_const(before, Op::kAdd, &old_root, &old) || static_cast<i32>(c - old) >= 0))
+    return;
+  failed_ |= root >= anchors_.size() && !anchors_.resize(usize{root} + 1);
+  failed_ |= !anchor_log_.push({root, before});
+  if (!failed_) anchors_[root].of = index;
+}
+
+// Drops from the recent entries what the store may overwrite. (Offsets from one base do not wrap.)
+void Gvn::keep_recent(const Inst& store, u8 memory_class, MemKind kind) {
+  i64 begin = store.imm, end = store.imm + bytes_of(kind);
+  u32 written = classes_written(store), kept = 0;
+  for (u32 i = 0; i < recent_count_; i++) {
+    const MemoryEntry& entry = recent_[i];
+    bool beside = entry.memory_class == memory_class && entry.base == store.arg[0] &&
+                  entry.memory == memory_of(store) &&
+                  (entry.offset >= end || begin >= entry.offset + bytes_of(entry.kind));
+    if ((written >> entry.memory_class & 1) == 0 || beside) recent_[kept++] = recent_[i];
+  }
+  recent_count_ = kept;
+  recent_next_ = 0;
 }
 
 void Gvn::visit_load(Value v) {
@@ -280,27 +335,12 @@ void Gvn::visit_store(Value v) {
   list(v);
   assume_in_bounds(inst);
   u8 memory_class = class_of(inst);
-  u32 old_version = now_.of[memory_class];
-  u32 written = classes_written(inst);
-  for (u8 c = 0; c < kMemoryClasses; c++)
-    if (written >> c & 1) new_version(c);
-  // What lies beside the bytes written is still known. (Offsets from one base do not wrap.)
-  MemKind kind = static_cast<MemKind>(inst.aux);
-  i64 begin = inst.imm, end = inst.imm + bytes_of(kind);
-  for (u32 i = 0; i < min(recent_count_, kRecent); i++) {
-    MemoryEntry entry = memory_[recent_[i]];
-    if (entry.memory_class != memory_class || entry.version != old_version ||
-        entry.base != inst.arg[0])
-      continue;
-    if (entry.offset < end && begin < entry.offset + bytes_of(entry.kind)) continue;
-    entry.version = now_.of[memory_class];
-    add_memory(entry);
-    if (failed_) return;
-    recent_[i] = memory_.size() - 1;
-  }
-  if (inst.op != Op::kStore && inst.op != Op::kStoreRaw) return;
+  write_classes(classes_written(inst));
+  MemKind kind = kind_of(inst);
+  keep_recent(inst, memory_class, kind);
+  if (inst.op != Op::kStore && inst.op != Op::kStoreMem && inst.op != Op::kStoreRaw) return;
   // A load of the same width yields the value, if that fits it.
-  Value value = inst.arg[1];
+  Value value = inst.arg[inst.count - 1];
   u64 most = kind == MemKind::k8U    ? 0xff
              : kind == MemKind::k16U ? 0xffff
              : kind == MemKind::k32U ? 0xffff'ffff
@@ -308,8 +348,33 @@ void Gvn::visit_store(Value v) {
   if (facts_.info(value).hi <= most) remember(memory_class, inst, kind, inst.operand_type, value);
 }
 
+void Gvn::write_classes(u32 classes) {
+  for (u8 c = 0; c < kMemoryClasses; c++)
+    if (classes >> c & 1) new_version(c);
+}
+
 void Gvn::visit_call() {
-  for (u8 c = 0; c < kMemoryClasses; c++) new_version(c);
+  recent_count_ = recent_next_ = 0;
+  write_classes(kAllClasses);
+}
+
+// The rest of the vector comes from elsewhere: nothing to remember.
+void Gvn::visit_lane_load(Value v) {
+  Inst inst = f_->insts[v];
+  fold_address(&inst);
+  if (failed_) return;
+  f_->insts[v] = inst;
+  define(v);
+  list(v);
+  assume_in_bounds(inst);
+}
+
+// Other threads' writes become visible here, even by a load.
+void Gvn::visit_atomic(Value v) {
+  define(v);
+  list(v);
+  recent_count_ = recent_next_ = 0;
+  write_classes(classes_written(f_->insts[v]));
 }
 
 // Forgets what was found in a subtree of the dominator tree.
@@ -321,6 +386,10 @@ void Gvn::undo(const Scope& scope) {
   while (memory_.size() > scope.memory_mark) {
     MemoryEntry entry = memory_.pop();
     memory_heads_[entry.hash & (memory_heads_.size() - 1)] = entry.next;
+  }
+  while (anchor_log_.size() > scope.anchor_mark) {
+    AnchorChange change = anchor_log_.pop();
+    anchors_[change.root].of = change.before;
   }
   facts_.undo_to(scope.facts_mark);
 }

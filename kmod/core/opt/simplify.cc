@@ -153,7 +153,8 @@ Value Gvn::simplify_add(Inst* inst) {
       }
     }
   }
-  return kNone;
+  Value low = match_low_product(*inst);
+  return low != kNone ? low : match_high_product(*inst);
 }
 
 Value Gvn::simplify_and(Inst* inst) {
@@ -198,7 +199,7 @@ Value Gvn::simplify_or(Inst* inst) {
       *inst = make_inst(Op::kRotl, type, x, constant(type, c));
       return kNone;
     }
-  return kNone;
+  return match_low_product(*inst);
 }
 
 Value Gvn::simplify_shift(Inst* inst) {
@@ -297,6 +298,7 @@ Value Gvn::simplify_unary(Inst* inst) {
       if (match_const(a, Op::kAnd, &x, &c) && (c & low) == low) inst->arg[0] = x;
       return kNone;
     }
+    case Op::kBitcast: return arg.op == Op::kBitcast ? arg.arg[0] : kNone;
     case Op::kBswap: return arg.op == Op::kBswap ? arg.arg[0] : kNone;
     case Op::kBswap16:
       if (arg.op == Op::kBswap16) return make(Op::kAnd, type, arg.arg[0], constant(type, 0xffff));
@@ -316,6 +318,7 @@ Value Gvn::simplify_select(Inst* inst) {
   Truth truth = facts_.truth_of(condition);
   if (truth != Truth::kUnknown) return truth == Truth::kTrue ? a : b;
   u64 x, y;
+  if (type != Type::kI32 && type != Type::kI64) return kNone;
   if (!is_const(a, &x) || !is_const(b, &y) || (x | y) != 1) return kNone;
   // The condition itself, or its inverse, as a number.
   Value bit = condition;
@@ -326,10 +329,24 @@ Value Gvn::simplify_select(Inst* inst) {
   return type == Type::kI64 ? make(Op::kZExtI32, type, bit) : bit;
 }
 
+// Of an access with index root + c: to the anchor of the root and a greater offset.
+void Gvn::fold_to_anchor(Inst* inst, Value root, u64 c) {
+  Value anchor = anchor_of(root), x;
+  u64 from;
+  if (anchor == kNone || anchor == inst->arg[0] || !match_const(anchor, Op::kAdd, &x, &from))
+    return;
+  u64 above = (c - from) & 0xffff'ffff;
+  if (facts_.info(anchor).hi > 0xffff'ffff - above ||
+      static_cast<u64>(inst->imm) + above > 0x7fff'ffff)
+    return;
+  inst->imm += static_cast<i64>(above);
+  inst->arg[0] = anchor;
+}
+
 // Moves constants from an access's address into its offset.
 void Gvn::fold_address(Inst* inst) {
   if (inst->op == Op::kLoadGs) return;
-  bool linear = inst->op == Op::kLoad || inst->op == Op::kStore;
+  bool linear = is_linear(inst->op);
   Value x;
   u64 c;
   if (linear) {
@@ -343,7 +360,7 @@ void Gvn::fold_address(Inst* inst) {
     }
     while (match_const(inst->arg[0], Op::kAdd, &x, &c)) {
       if (facts_.info(x).hi > 0xffff'ffff - c || static_cast<u64>(inst->imm) + c > 0xffff'ffff)
-        return;
+        return fold_to_anchor(inst, x, c);
       inst->imm += static_cast<i64>(c);
       inst->arg[0] = x;
     }

@@ -3,6 +3,7 @@
 // where nothing can be allocated any more.
 #include "core/runtime/bridge.h"
 
+#include "core/base/new.h"
 #include "core/base/sort.h"
 #include "core/runtime/instance.h"
 #include "core/x64/x64.h"
@@ -11,39 +12,39 @@ namespace wring::runtime {
 
 namespace {
 
+// Imports bound to other instances are reached by those instances' own bridges.
 bool needs_bridge(const wring_instance& instance, u32 func) {
-  return instance.code->image.functions[func].indirect_entry != kNone;
+  const wring_code& code = *instance.code;
+  if (instance.module().is_imported_function(func) &&
+      code.binding_kinds[func] == BindingKind::kWasm)
+    return false;
+  return code.image.functions[func].indirect_entry != kNone;
 }
 
-// Emits all bridges; their offsets in the code go to instance->bridges.
-Err emit_bridges(wring_instance* instance, CodeBuilder* code, Diag* diag) {
-  const Module& module = instance->module();
-  const link::CodeImage& image = instance->code->image;
-  u32 functions = module.functions.size();
-  instance->bridges = instance->arena.make_array<u32>(functions);
-  if (instance->bridges.size() != functions) return diag->no_memory();
-  for (u32 func = 0; func < functions; func++) {
-    instance->bridges[func] = kNone;
-    if (!needs_bridge(*instance, func)) continue;
-    TRY(x64::emit_bridge(module.func_type(func), reinterpret_cast<u64>(&instance->vmctx),
+// Emits all bridges; (*offsets)[func] is where the function's is.
+Err emit_bridges(const wring_instance& instance, CodeBuilder* code, Span<u32> offsets, Diag* diag) {
+  const Module& module = instance.module();
+  const link::CodeImage& image = instance.code->image;
+  for (u32 func = 0; func < offsets.size(); func++) {
+    if (!needs_bridge(instance, func)) continue;
+    TRY(x64::emit_bridge(module.func_type(func), reinterpret_cast<u64>(&instance.vmctx),
                          image.address + image.functions[func].indirect_entry,
-                         instance->code->target, code, &instance->bridges[func], diag));
+                         instance.code->target, instance.code->tail_bytes, code, &offsets[func],
+                         diag));
   }
   return Err::kOk;
 }
 
-// Rewrites entries that lead straight into the instance's code. Only its own tables can hold such.
-void redirect_tables(wring_instance* instance) {
-  const link::CodeImage& image = instance->code->image;
+// References are addresses of records, which change in place; tables hold copies of them.
+void redirect(wring_instance* instance, Span<const u32> offsets) {
+  for (u32 func = 0; func < offsets.size(); func++)
+    if (needs_bridge(*instance, func))
+      instance->vmctx.functions[func].code = instance->bridge_code + offsets[func];
   for (Table* table : instance->tables) {
-    if (!table) continue;  // still being instantiated
+    if (!table || !table->holds_functions()) continue;  // still being instantiated
     for (u32 i = 0; i < table->view.size; i++) {
       wring_table_entry& entry = table->view.entries[i];
-      u64 offset = reinterpret_cast<u64>(entry.code) - image.address;
-      if (!entry.code || offset >= image.bytes) continue;
-      u32 func = link::find_function(image, static_cast<u32>(offset));
-      WRING_ASSERT(func != kNone && instance->bridges[func] != kNone);
-      entry.code = instance->bridge_code + instance->bridges[func];
+      if (entry.ref) entry.code = entry.ref->code;
     }
   }
 }
@@ -52,11 +53,20 @@ void redirect_tables(wring_instance* instance) {
 
 Err ensure_bridges(wring_instance* instance, Diag* diag) {
   mark_linked(instance);
-  if (instance->bridge_code) return Err::kOk;
+  if (instance->is_bridged) return Err::kOk;
   Arena scratch(kMaxCompileBytes);
-  CodeBuilder code(&scratch);
-  TRY(emit_bridges(instance, &code, diag));
-  if (code.bytes.empty()) return Err::kOk;
+  // Too large for the kernel's stack.
+  void* builder = scratch.alloc(sizeof(CodeBuilder));
+  if (!builder) return diag->no_memory();
+  CodeBuilder& code = *new (builder) CodeBuilder(&scratch);
+  u32 functions = instance->code->plan.functions.size();
+  Span<u32> offsets = scratch.make_array<u32>(functions);
+  if (offsets.size() != functions) return diag->no_memory();
+  TRY(emit_bridges(*instance, &code, offsets, diag));
+  if (code.bytes.empty()) {
+    instance->is_bridged = true;
+    return Err::kOk;
+  }
   link::CodeImage image;
   TRY(link::link(code, instance->code->target, kMaxCodeBytes, &scratch, &instance->arena, &image,
                  diag));
@@ -72,7 +82,8 @@ Err ensure_bridges(wring_instance* instance, Diag* diag) {
   instance->bridge_code = memory;
   instance->bridge_bytes = bytes;
   instance->bridge_calls = image.calls;
-  redirect_tables(instance);
+  instance->is_bridged = true;
+  redirect(instance, offsets);
   return Err::kOk;
 }
 

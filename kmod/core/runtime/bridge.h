@@ -6,8 +6,8 @@
 
 namespace wring::runtime {
 
-// Makes bridges into all address-taken functions the instance's code defines, unless it has them, and rewrites the
-// entries in its tables to go through them. Call before another instance can get hold of a function or table of
+// Makes bridges into all address-taken functions the instance's code defines, unless it has them, and leads its
+// function references, wherever they are, through them. Call before another instance can get hold of a function of
 // this one. Marks the instance as linked. May sleep.
 Err ensure_bridges(wring_instance* instance, Diag* diag);
 void destroy_bridges(wring_instance* instance);

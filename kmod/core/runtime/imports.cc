@@ -29,8 +29,35 @@ Err link_error(const Import& import, const char* what, Diag* diag) {
 }
 
 bool matches(const Limits& imported, u64 actual_size, const Limits& exported) {
-  if (actual_size < imported.min) return false;
+  if (actual_size < imported.min || imported.is_64 != exported.is_64) return false;
   return !imported.has_max || (exported.has_max && exported.max <= imported.max);
+}
+
+// A value type means something only together with the module whose types it refers to.
+struct TypeOf {
+  const wring_module& module;
+  ValType type;
+};
+
+u32 id_of(const TypeOf& t) { return t.module.type_ids[type_index_of(t.type)]; }
+
+bool is_same(const TypeOf& a, const TypeOf& b) {
+  if (is_concrete(a.type) && is_concrete(b.type))
+    return is_nullable(a.type) == is_nullable(b.type) && id_of(a) == id_of(b);
+  return a.type == b.type;
+}
+
+bool is_heap(ValType type, ValType abstract) { return heap_of(type) == heap_of(abstract); }
+
+// Matching of value types (spec, section 3.3.3): is `a` at least as specific as `b`?
+bool is_subtype(const TypeOf& a, const TypeOf& b) {
+  if (!is_ref(a.type) || !is_ref(b.type)) return a.type == b.type;
+  if (is_nullable(a.type) && !is_nullable(b.type)) return false;
+  if (top_of(a.type) != top_of(b.type)) return false;
+  if (is_concrete(b.type))
+    return is_concrete(a.type) ? id_of(a) == id_of(b) : is_heap(a.type, ValType::kNullFuncRef);
+  if (is_heap(b.type, top_of(b.type))) return true;
+  return heap_of(a.type) == heap_of(b.type);
 }
 
 u32 signature_of(const wring_instance& instance, u32 func) {
@@ -39,26 +66,36 @@ u32 signature_of(const wring_instance& instance, u32 func) {
 
 bool matches_type(const wring_instance& importer, const Import& import,
                   const wring_instance& exporter, const Export& e) {
-  const Module& module = importer.module();
+  const wring_module& wanted_by = *importer.code->module;
+  const wring_module& given_by = *exporter.code->module;
+  const Module& module = *wanted_by.module;
   switch (import.kind) {
     case ExternKind::kFunc:
       return signature_of(importer, import.index) == signature_of(exporter, e.index);
     case ExternKind::kTable: {
       const Table& table = *exporter.tables[e.index];
+      // The table's type is in terms of the module that defined it, which may be a third one: of the same type ids.
+      const TableType& given = given_by.module->tables[e.index].type;
       const TableType& wanted = module.tables[import.index].type;
-      return wanted.elem == table.type.elem &&
+      return is_same({wanted_by, wanted.elem}, {given_by, given.elem}) &&
              matches(wanted.limits, table.view.size, table.type.limits);
     }
     case ExternKind::kMemory: {
       const Memory& memory = *exporter.memories[e.index];
-      return matches(module.memories[import.index].type.limits, memory.view.bytes / kWasmPageBytes,
-                     memory.type.limits);
+      const MemoryType& wanted = module.memories[import.index].type;
+      return wanted.is_shared == memory.type.is_shared &&
+             matches(wanted.limits, memory.view.bytes / kWasmPageBytes, memory.type.limits);
     }
     case ExternKind::kGlobal: {
       const GlobalType& wanted = module.globals[import.index].type;
-      const GlobalType& given = exporter.module().globals[e.index].type;
-      return wanted.type == given.type && wanted.is_mutable == given.is_mutable;
+      const GlobalType& given = given_by.module->globals[e.index].type;
+      TypeOf a{given_by, given.type}, b{wanted_by, wanted.type};
+      return wanted.is_mutable == given.is_mutable &&
+             (wanted.is_mutable ? is_same(a, b) : is_subtype(a, b));
     }
+    case ExternKind::kTag:
+      return exporter.vmctx.tags[e.index]->type_id ==
+             wanted_by.type_ids[module.tags[import.index].type];
   }
   return false;
 }
@@ -83,33 +120,46 @@ Err match_import(const wring_instance& instance, const Import& import,
   return Err::kOk;
 }
 
-// A function of another instance: its own import slot if it imported it, else a bridge to it.
-Err bind_function(wring_instance* instance, u32 func, wring_instance* exporter, u32 exported,
-                  Diag* diag) {
-  TRY(ensure_bridges(exporter, diag));
-  wring_table_entry entry = table_entry_of(*exporter, exported);
-  instance->vmctx.imports[func] = {entry.code, entry.type_id};
-  return Err::kOk;
+bool is_func_ref(ValType type) { return is_ref(type) && top_of(type) == ValType::kFuncRef; }
+
+bool has_func_refs(const FuncType& type) {
+  for (ValType t : type.params)
+    if (is_func_ref(t)) return true;
+  for (ValType t : type.results)
+    if (is_func_ref(t)) return true;
+  return false;
+}
+
+// Whether either side may get hold of functions of the other by way of the import, other than the one imported.
+bool passes_functions(const Module& module, const Import& import) {
+  switch (import.kind) {
+    case ExternKind::kFunc: return has_func_refs(module.func_type(import.index));
+    case ExternKind::kTable: return is_func_ref(module.tables[import.index].type.elem);
+    case ExternKind::kMemory: return false;
+    case ExternKind::kGlobal: return is_func_ref(module.globals[import.index].type.type);
+    case ExternKind::kTag: return has_func_refs(module.tag_type(import.index));
+  }
+  return true;
 }
 
 Err bind_import(wring_instance* instance, const Import& import, wring_instance* exporter,
                 const Export& e, Diag* diag) {
   mark_linked(exporter);
   mark_linked(instance);
+  bool passes = passes_functions(instance->module(), import);
+  if (passes) TRY(ensure_bridges(instance, diag));
+  if (passes || import.kind == ExternKind::kFunc) TRY(ensure_bridges(exporter, diag));
+  wring_vmctx* vmctx = &instance->vmctx;
   switch (import.kind) {
-    case ExternKind::kFunc: return bind_function(instance, import.index, exporter, e.index, diag);
-    case ExternKind::kTable:
-      // From now on both may put their functions where the other calls them.
-      TRY(ensure_bridges(exporter, diag));
-      TRY(ensure_bridges(instance, diag));
-      instance->tables[import.index] = exporter->tables[e.index];
-      return Err::kOk;
-    case ExternKind::kMemory:
-      instance->memories[import.index] = exporter->memories[e.index];
-      return Err::kOk;
+    case ExternKind::kFunc:
+      vmctx->functions[import.index] = exporter->vmctx.functions[e.index];
+      break;
+    case ExternKind::kTable: instance->tables[import.index] = exporter->tables[e.index]; break;
+    case ExternKind::kMemory: instance->memories[import.index] = exporter->memories[e.index]; break;
     case ExternKind::kGlobal:
-      instance->vmctx.globals[import.index] = exporter->vmctx.globals[e.index];
-      return Err::kOk;
+      vmctx->globals[import.index] = exporter->vmctx.globals[e.index];
+      break;
+    case ExternKind::kTag: vmctx->tags[import.index] = exporter->vmctx.tags[e.index]; break;
   }
   return Err::kOk;
 }

@@ -4,6 +4,7 @@
 
 #include "core/runtime/bridge.h"
 #include "core/runtime/imports.h"
+#include "core/runtime/table.h"
 
 namespace wring::runtime {
 
@@ -23,22 +24,49 @@ Err make_array(wring_instance* instance, u32 count, Span<T>* out, Diag* diag) {
   return out->size() == count ? Err::kOk : diag->no_memory();
 }
 
-// The arrays that vmctx points to, still empty.
+// The arrays that vmctx points to; of memories, tables, globals and tags only what is known already.
 Err make_index_spaces(wring_instance* instance, Diag* diag) {
   const Module& module = instance->module();
-  Span<wring_import_slot> imports;
+  const InstancePlan& plan = instance->code->plan;
+  Span<wring_func_ref> functions;
   Span<void*> globals;
-  TRY(make_array(instance, module.imported_functions, &imports, diag));
+  Span<const wring_tag*> tags;
+  Span<wring_memory_view*> memories;
+  Span<wring_table_view*> tables;
+  TRY(make_array(instance, plan.functions.size(), &functions, diag));
   TRY(make_array(instance, module.globals.size(), &globals, diag));
+  TRY(make_array(instance, module.tags.size(), &tags, diag));
+  TRY(make_array(instance, module.memories.size(), &memories, diag));
+  TRY(make_array(instance, module.tables.size(), &tables, diag));
   TRY(make_array(instance, module.memories.size(), &instance->memories, diag));
   TRY(make_array(instance, module.tables.size(), &instance->tables, diag));
   if (!instance->dropped_elements.init(&instance->arena, module.elements.size()) ||
-      !instance->dropped_datas.init(&instance->arena, module.datas.size()))
+      !instance->dropped_datas.init(&instance->arena, module.datas.size()) ||
+      !instance->exceptions.init(plan.exceptions, &instance->arena))
     return diag->no_memory();
-  instance->vmctx.imports = imports.data();
-  instance->vmctx.globals = globals.data();
-  instance->vmctx.instance = instance;
-  instance->vmctx.root = &instance->vmctx;
+  if (!functions.empty())
+    __builtin_memcpy(functions.data(), plan.functions.data(),
+                     functions.size() * sizeof(wring_func_ref));
+  wring_vmctx* vmctx = &instance->vmctx;
+  vmctx->functions = functions.data();
+  vmctx->globals = globals.data();
+  vmctx->tags = tags.data();
+  vmctx->memories = memories.data();
+  vmctx->tables = tables.data();
+  vmctx->instance = instance;
+  vmctx->root = vmctx;
+  return Err::kOk;
+}
+
+Err make_tags(wring_instance* instance, Diag* diag) {
+  const Module& module = instance->module();
+  Span<wring_tag> own;
+  TRY(make_array(instance, module.tags.size() - module.imported_tags, &own, diag));
+  for (u32 i = 0; i < own.size(); i++) {
+    u32 tag = module.imported_tags + i;
+    own[i].type_id = instance->code->module->type_ids[module.tags[tag].type];
+    instance->vmctx.tags[tag] = &own[i];
+  }
   return Err::kOk;
 }
 
@@ -51,17 +79,14 @@ Err make_memory(wring_instance* instance, const MemoryType& type, Memory** out, 
   auto* memory = instance->arena.make<Memory>();
   if (!memory) return diag->no_memory();
   memory->type = type;
-  u64 max_pages = type.limits.has_max ? min(type.limits.max, limit) : limit;
-  memory->view.max_bytes = max_pages * kWasmPageBytes;
-  memory->view.base = wring_os_memory_reserve();
-  if (!memory->view.base)
-    return diag->fail(Err::kNoMemory, kNone, kNone, "no address space left for a linear memory");
-  // From here on destroy_instance() gives it back.
-  *out = memory;
   u64 bytes = type.limits.min * kWasmPageBytes;
-  if (bytes > 0 && wring_os_memory_commit(memory->view.base, 0, bytes) != 0)
-    return diag->no_memory();
+  memory->view.max_bytes = most_pages(type.limits, limit) * kWasmPageBytes;
+  memory->view.base = wring_os_memory_reserve(bytes);
+  if (!memory->view.base)
+    return diag->fail(Err::kNoMemory, kNone, kNone,
+                      "no memory or address space left for a linear memory");
   memory->view.bytes = bytes;
+  *out = memory;
   return Err::kOk;
 }
 
@@ -69,62 +94,49 @@ Err make_memories(wring_instance* instance, Diag* diag) {
   const Module& module = instance->module();
   for (u32 i = module.imported_memories; i < module.memories.size(); i++)
     TRY(make_memory(instance, module.memories[i].type, &instance->memories[i], diag));
-  if (!instance->memories.empty()) {
-    instance->vmctx.memory = &instance->memories[0]->view;
-    instance->vmctx.memory_base = instance->memories[0]->view.base;
+  wring_vmctx* vmctx = &instance->vmctx;
+  for (u32 i = 0; i < module.memories.size(); i++)
+    vmctx->memories[i] = &instance->memories[i]->view;
+  if (!module.memories.empty()) {
+    vmctx->memory = vmctx->memories[0];
+    vmctx->memory_base = vmctx->memory->base;
   }
-  return Err::kOk;
-}
-
-Err make_table(wring_instance* instance, const TableType& type, Table** out, Diag* diag) {
-  u32 limit = or_default(limits_of(*instance).table_entries, kMaxTableEntries);
-  if (type.limits.min > limit)
-    return diag->fail(Err::kLimit, kNone, kNone, "table of %llu entries exceeds the limit of %u",
-                      static_cast<unsigned long long>(type.limits.min), limit);
-  auto* table = instance->arena.make<Table>();
-  if (!table) return diag->no_memory();
-  table->type = type;
-  // No supported instruction grows tables, so there is room for what it starts with.
-  table->view.size = table->view.max = static_cast<u32>(type.limits.min);
-  if (table->view.max > 0) {
-    table->view.entries = static_cast<wring_table_entry*>(
-        wring_os_alloc(usize{table->view.max} * sizeof(wring_table_entry)));
-    if (!table->view.entries) return diag->no_memory();
-  }
-  *out = table;
   return Err::kOk;
 }
 
 Err make_tables(wring_instance* instance, Diag* diag) {
   const Module& module = instance->module();
-  for (u32 i = module.imported_tables; i < module.tables.size(); i++)
-    TRY(make_table(instance, module.tables[i].type, &instance->tables[i], diag));
-  Span<wring_table_view*> views;
-  TRY(make_array(instance, module.tables.size(), &views, diag));
-  for (u32 i = 0; i < views.size(); i++) views[i] = &instance->tables[i]->view;
-  instance->vmctx.tables = views.data();
+  u32 limit = or_default(limits_of(*instance).table_entries, kMaxTableEntries);
+  for (u32 i = module.imported_tables; i < module.tables.size(); i++) {
+    auto* table = instance->arena.make<Table>();
+    if (!table) return diag->no_memory();
+    instance->tables[i] = table;
+    TRY(make_table(module.tables[i].type, limit, instance->code->plan.growing_tables.test(i),
+                   &instance->arena, table, diag));
+    if (module.tables[i].init.size() == 0) continue;
+    ConstValue value;
+    TRY(evaluate(*instance, module.tables[i].init, &value, diag));
+    if (value.words[0]) set_entries(table, 0, table->view.size, value.words[0]);
+  }
+  for (u32 i = 0; i < module.tables.size(); i++)
+    instance->vmctx.tables[i] = &instance->tables[i]->view;
   return Err::kOk;
 }
 
 Err make_globals(wring_instance* instance, Diag* diag) {
   const Module& module = instance->module();
+  const InstancePlan& plan = instance->code->plan;
   Span<GlobalCell> cells;
-  TRY(make_array(instance, module.globals.size() - module.imported_globals, &cells, diag));
-  for (u32 i = 0; i < cells.size(); i++) {
-    u32 global = module.imported_globals + i;
+  TRY(make_array(instance, plan.globals.size(), &cells, diag));
+  if (!cells.empty())
+    __builtin_memcpy(cells.data(), plan.globals.data(), cells.size() * sizeof(GlobalCell));
+  for (u32 i = 0; i < cells.size(); i++)
+    instance->vmctx.globals[module.imported_globals + i] = cells[i].words;
+  for (u32 global : plan.computed_globals) {
     ConstValue value;
     TRY(evaluate(*instance, module.globals[global].init, &value, diag));
-    __builtin_memcpy(cells[i].words, value.words, sizeof(value.words));
-    instance->vmctx.globals[global] = cells[i].words;
+    __builtin_memcpy(instance->vmctx.globals[global], value.words, sizeof(value.words));
   }
-  return Err::kOk;
-}
-
-// An active segment's place; i32 offsets.
-Err segment_offset(const wring_instance& instance, Range expression, u32* out, Diag* diag) {
-  ConstValue value;
-  TRY(evaluate(instance, expression, &value, diag));
-  *out = static_cast<u32>(value.words[0]);
   return Err::kOk;
 }
 
@@ -138,23 +150,23 @@ Err init_segments(wring_instance* instance, Diag* diag) {
   for (u32 i = 0; i < module.elements.size(); i++) {
     const ElementSegment& segment = module.elements[i];
     if (segment.mode == SegmentMode::kActive) {
-      u32 dst;
-      TRY(segment_offset(*instance, segment.offset, &dst, diag));
-      if (!init_table_in_bounds(*instance, segment.table, i, dst, 0, segment.size()))
+      ConstValue dst;
+      TRY(evaluate(*instance, segment.offset, &dst, diag));
+      if (!init_table_in_bounds(*instance, segment.table, i, dst.words[0], 0, segment.size()))
         return out_of_bounds("element", i, TrapReason::kTableOutOfBounds, segment.offset.begin,
                              diag);
-      init_table(instance, segment.table, i, dst, 0, segment.size());
+      init_table(instance, segment.table, i, dst.words[0], 0, segment.size());
     }
     if (segment.mode != SegmentMode::kPassive) instance->dropped_elements.set(i);
   }
   for (u32 i = 0; i < module.datas.size(); i++) {
     const DataSegment& segment = module.datas[i];
     if (segment.mode != SegmentMode::kActive) continue;
-    u32 dst;
-    TRY(segment_offset(*instance, segment.offset, &dst, diag));
-    if (!init_memory_in_bounds(*instance, segment.memory, i, dst, 0, segment.bytes.size()))
+    ConstValue dst;
+    TRY(evaluate(*instance, segment.offset, &dst, diag));
+    if (!init_memory_in_bounds(*instance, segment.memory, i, dst.words[0], 0, segment.bytes.size()))
       return out_of_bounds("data", i, TrapReason::kMemoryOutOfBounds, segment.offset.begin, diag);
-    init_memory(instance, segment.memory, i, dst, 0, segment.bytes.size());
+    init_memory(instance, segment.memory, i, dst.words[0], 0, segment.bytes.size());
     instance->dropped_datas.set(i);
   }
   return Err::kOk;
@@ -175,12 +187,82 @@ Err make_parts(wring_instance* instance, Span<const wring_import_value> imports,
   TRY(make_index_spaces(instance, diag));
   TRY(match_imports(*instance, imports, diag));
   TRY(bind_imports(instance, imports, diag));
+  TRY(make_tags(instance, diag));
   TRY(make_memories(instance, diag));
-  TRY(make_tables(instance, diag));
-  return make_globals(instance, diag);
+  TRY(make_globals(instance, diag));
+  return make_tables(instance, diag);
+}
+
+// A record per function that somebody may hold a reference to, still without addresses.
+Err plan_functions(wring_code* code, Diag* diag) {
+  const Module& module = *code->module->module;
+  u32 count = 0;
+  for (u32 i = 0; i < module.functions.size(); i++)
+    if (i < module.imported_functions || code->image.functions[i].indirect_entry != kNone)
+      count = i + 1;
+  code->plan.functions = code->tables.make_array<wring_func_ref>(count);
+  return code->plan.functions.size() == count ? Err::kOk : diag->no_memory();
+}
+
+Err plan_globals(wring_code* code, Diag* diag) {
+  const Module& module = *code->module->module;
+  InstancePlan* plan = &code->plan;
+  u32 count = module.globals.size() - module.imported_globals;
+  Vec<u32> computed(&code->tables);
+  plan->globals = code->tables.make_array<GlobalCell>(count);
+  if (plan->globals.size() != count) return diag->no_memory();
+  for (u32 i = 0; i < count; i++) {
+    u32 global = module.imported_globals + i;
+    ConstValue value;
+    if (evaluate_in_advance(*code->module, module.globals[global].init, &value))
+      __builtin_memcpy(plan->globals[i].words, value.words, sizeof(value.words));
+    else if (!computed.push(global))
+      return diag->no_memory();
+  }
+  plan->computed_globals = computed.span();
+  return Err::kOk;
+}
+
+bool is_exn(ValType type) { return is_ref(type) && top_of(type) == ValType::kExnRef; }
+
+void plan_exceptions(wring_code* code, bool throws) {
+  const Module& module = *code->module->module;
+  u32 words = 0;
+  for (u32 i = 0; i < module.tags.size(); i++) words = max(words, value_words(module.tag_type(i)));
+  if (throws) code->plan.exceptions = ExceptionPool::shape_for(words);
+  for (const Global& global : module.globals) code->plan.has_exn_places |= is_exn(global.type.type);
+  for (const wring::Table& table : module.tables)
+    code->plan.has_exn_places |= is_exn(table.type.elem);
 }
 
 }  // namespace
+
+Err make_plan(wring_code* code, const BitSet& may_grow, bool throws, Diag* diag) {
+  const Module& module = *code->module->module;
+  TRY(plan_functions(code, diag));
+  TRY(plan_globals(code, diag));
+  plan_exceptions(code, throws);
+  if (!code->plan.growing_tables.init(&code->tables, module.tables.size()))
+    return diag->no_memory();
+  code->plan.growing_tables.merge(may_grow);
+  // Who imports a table may grow it too.
+  for (const Export& e : module.exports)
+    if (e.kind == ExternKind::kTable) code->plan.growing_tables.set(e.index);
+  return Err::kOk;
+}
+
+void place_plan(wring_code* code) {
+  const Module& module = *code->module->module;
+  for (u32 i = 0; i < code->plan.functions.size(); i++) {
+    u32 entry = code->image.functions[i].indirect_entry;
+    // Imports from other instances get theirs from those, whatever adapters there are for the host.
+    if (entry == kNone ||
+        (module.is_imported_function(i) && code->binding_kinds[i] == BindingKind::kWasm))
+      continue;
+    code->plan.functions[i] = {reinterpret_cast<void*>(code->image.address + entry),
+                               code->module->type_ids[module.functions[i].type]};
+  }
+}
 
 Err instantiate(wring_instance* instance, Span<const wring_import_value> imports, Diag* diag) {
   Err err = make_parts(instance, imports, diag);
@@ -207,7 +289,7 @@ void destroy_instance(wring_instance* instance) {
     }
     for (u32 i = module.imported_tables; i < instance->tables.size(); i++) {
       Table* table = instance->tables[i];
-      if (table) wring_os_free(table->view.entries);
+      if (table) destroy_table(table);
     }
   }
   destroy_bridges(instance);

@@ -11,6 +11,11 @@ inline wring_instance* instance_of(wring_vmctx* vmctx) {
   return static_cast<wring_instance*>(vmctx->instance);
 }
 
+// Works out code->plan, but for the addresses of functions, for which place_plan() is called once the code has been
+// placed. may_grow: by table index, whether the module's own code grows the table; throws: whether it throws.
+Err make_plan(wring_code* code, const BitSet& may_grow, bool throws, Diag* diag);
+void place_plan(wring_code* code);
+
 // Fills in an instance whose `code` is set and everything else is empty: imports, memories, tables, globals,
 // segments (spec, section 4.5.4, without the start function). After an error it is destroyed like a complete one; if
 // it failed at a segment, functions of it may be in other instances' tables, and it stays linked.
@@ -21,24 +26,27 @@ void destroy_instance(wring_instance* instance);
 // Keeps the instance until its store goes, because others may reach it or it them.
 void mark_linked(wring_instance* instance);
 
-// The instance's own view of function `func`: what goes into a table. Any context.
-wring_table_entry table_entry_of(const wring_instance& instance, u32 func);
+// A reference to function `func`, which must be address-taken. Any context.
+inline u64 func_ref_of(const wring_instance& instance, u32 func) {
+  return reinterpret_cast<u64>(&instance.vmctx.functions[func]);
+}
 
-// Evaluates a validated constant expression; *func is set for a function reference (kNone: null), words otherwise.
-// Any context.
+// Evaluates a validated constant expression; references are words. In any context if it is of a reference type, others
+// need the store to themselves.
 struct ConstValue {
   u64 words[2] = {};
-  u32 func = kNone;
 };
 Err evaluate(const wring_instance& instance, Range expression, ConstValue* out, Diag* diag);
+// The same where no instance is needed: false if one is.
+bool evaluate_in_advance(const wring_module& module, Range expression, ConstValue* out);
 
 // table.init and memory.init, for library calls and active segments; the caller checks the bounds first. Segments
 // that were dropped are empty. Any context.
-bool init_table_in_bounds(const wring_instance& instance, u32 table, u32 segment, u32 dst, u32 src,
+bool init_table_in_bounds(const wring_instance& instance, u32 table, u32 segment, u64 dst, u32 src,
                           u32 n);
-void init_table(wring_instance* instance, u32 table, u32 segment, u32 dst, u32 src, u32 n);
-bool init_memory_in_bounds(const wring_instance& instance, u32 memory, u32 segment, u32 dst,
+void init_table(wring_instance* instance, u32 table, u32 segment, u64 dst, u32 src, u32 n);
+bool init_memory_in_bounds(const wring_instance& instance, u32 memory, u32 segment, u64 dst,
                            u32 src, u32 n);
-void init_memory(wring_instance* instance, u32 memory, u32 segment, u32 dst, u32 src, u32 n);
+void init_memory(wring_instance* instance, u32 memory, u32 segment, u64 dst, u32 src, u32 n);
 
 }  // namespace wring::runtime

@@ -3,6 +3,7 @@
 #include "core/base/new.h"
 #include "core/runtime/instance.h"
 #include "core/runtime/lifetime.h"
+#include "core/runtime/table.h"
 
 using namespace wring;  // NOLINT(google-build-using-namespace): everything below is C functions
 
@@ -17,6 +18,58 @@ bool use_stack(wring_vmctx* vmctx, void* stack, u64 bytes) {
   vmctx->stack_limit = reinterpret_cast<u8*>(begin + kStackHeadroomBytes);
   vmctx->stack_top = reinterpret_cast<void*>((begin + bytes) & ~u64{15});
   return true;
+}
+
+// Whether the word is a reference to a function of that instance.
+bool is_own_function(const wring_instance& instance, u64 word) {
+  u64 offset = word - reinterpret_cast<u64>(instance.vmctx.functions);
+  return offset < u64{instance.code->plan.functions.size()} * sizeof(wring_func_ref) &&
+         offset % sizeof(wring_func_ref) == 0 &&
+         reinterpret_cast<const wring_func_ref*>(word)->code;
+}
+
+// Whether generated code may use what the host passes as a reference of that type.
+bool is_valid_ref(const wring_instance& instance, ValType type, u64 word) {
+  if (word == 0) return is_nullable(type);
+  if (top_of(type) == ValType::kExternRef) return heap_of(type) != heap_of(ValType::kNullExternRef);
+  // Exceptions do not outlive what refers to them, and the host's word is not looked at.
+  if (top_of(type) == ValType::kExnRef || heap_of(type) == heap_of(ValType::kNullFuncRef))
+    return false;
+  bool is_function = is_own_function(instance, word);
+  if (instance.is_linked)
+    for (const wring_instance* i = instance.code->module->store->linked; i && !is_function;
+         i = i->next)
+      is_function = is_own_function(*i, word);
+  return is_function &&
+         (!is_concrete(type) || reinterpret_cast<const wring_func_ref*>(word)->type_id ==
+                                    instance.code->module->type_ids[type_index_of(type)]);
+}
+
+bool are_valid_args(const wring_instance& instance, u32 func, const unsigned long long* argv) {
+  for (ValType type : instance.module().func_type(func).params) {
+    if (is_ref(type) && !is_valid_ref(instance, type, *argv)) return false;
+    argv += type == ValType::kV128 ? 2 : 1;
+  }
+  return true;
+}
+
+// Calls the entry stub; the vmctx is set up but for what belongs to the call itself.
+u32 enter(wring_instance* instance, u32 func, unsigned long long* argv) {
+  const wring_code& code = *instance->code;
+  wring_vmctx* vmctx = &instance->vmctx;
+  auto entry = reinterpret_cast<ArrayEntry>(code.image.address + code.image.array_entries[func]);
+  vmctx->root = vmctx;
+  vmctx->may_sleep = 1;
+  vmctx->exception = nullptr;
+  vmctx->trap_reason = WRING_TRAP_None;
+  instance->in_fpu_section = code.plan.uses_fpu;
+  if (code.plan.uses_fpu) wring_os_fpu_begin();
+  u32 reason = entry(vmctx, argv);
+  if (code.plan.uses_fpu) wring_os_fpu_end();
+  instance->in_fpu_section = false;
+  if (reason == WRING_TRAP_None && vmctx->exception) reason = wring_lib_uncaught(vmctx);
+  vmctx->may_sleep = 0;
+  return reason;
 }
 
 }  // namespace
@@ -63,13 +116,37 @@ extern "C" int wring_instance_global(wring_instance* instance, unsigned int glob
   return 0;
 }
 
+extern "C" int wring_instance_table(wring_instance* instance, unsigned int table_index,
+                                    unsigned long long entry, unsigned long long* ref,
+                                    unsigned int* size) {
+  if (table_index >= instance->tables.size()) return -WRING_ERR_LIMIT;
+  const runtime::Table& table = *instance->tables[table_index];
+  *size = table.view.size;
+  *ref = entry < *size ? runtime::get_entry(table, entry) : 0;
+  return 0;
+}
+
+extern "C" int wring_instance_memory(wring_instance* instance, unsigned int memory_index,
+                                     struct wring_memory_view* out) {
+  if (memory_index >= instance->memories.size()) return -WRING_ERR_LIMIT;
+  *out = instance->memories[memory_index]->view;
+  return 0;
+}
+
+extern "C" unsigned long long wring_instance_memory_bytes(const wring_instance* instance) {
+  u64 bytes = 0;
+  for (u32 i = instance->module().imported_memories; i < instance->memories.size(); i++)
+    bytes += instance->memories[i]->view.bytes;
+  return bytes;
+}
+
 extern "C" unsigned int wring_invoke(wring_instance* instance, unsigned int func,
                                      unsigned long long* argv, void* stack,
                                      unsigned long long stack_bytes, unsigned long long* fuel) {
   const wring_code& code = *instance->code;
   wring_vmctx* vmctx = &instance->vmctx;
   if (func >= code.image.array_entries.size() || code.image.array_entries[func] == kNone ||
-      (!stack && code.stack.own_stack))
+      (!stack && code.stack.own_stack) || !are_valid_args(*instance, func, argv))
     return WRING_TRAP_HostError;
   if (__atomic_exchange_n(&vmctx->busy, 1u, __ATOMIC_ACQUIRE)) return WRING_TRAP_HostError;
 
@@ -82,12 +159,7 @@ extern "C" unsigned int wring_invoke(wring_instance* instance, unsigned int func
     u64 slice = min<u64>(*fuel, kFuelSlice);
     vmctx->fuel = static_cast<i64>(slice);
     vmctx->fuel_reserve = *fuel - slice;
-    vmctx->root = vmctx;
-    vmctx->may_sleep = 1;
-    vmctx->trap_reason = WRING_TRAP_None;
-    auto entry = reinterpret_cast<ArrayEntry>(code.image.address + code.image.array_entries[func]);
-    reason = entry(vmctx, argv);
-    vmctx->may_sleep = 0;
+    reason = enter(instance, func, argv);
     *fuel = vmctx->fuel_reserve + (vmctx->fuel > 0 ? static_cast<u64>(vmctx->fuel) : 0);
     vmctx->fuel_reserve = 0;  // hooks get no more than their entry gives them
   }

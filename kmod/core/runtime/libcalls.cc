@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-// Library calls: bulk memory and table operations, memory.grow, and fuel.
+// Library calls: memories, tables, exceptions, atomic waits, and fuel.
 //
 // Bulk operations pay fuel for their length before they begin, and where the host may be asked to yield they work
 // in pieces: a 4 GiB fill must neither be free nor keep a CPU.
 #include "core/runtime/libcalls.h"
 
 #include "core/runtime/instance.h"
+#include "core/runtime/table.h"
+#include "core/runtime/trap.h"
 
 namespace wring {
 
@@ -41,22 +43,8 @@ void trap(wring_vmctx* vmctx, TrapReason reason) { vmctx->trap_reason = static_c
 
 bool in_bounds(u64 begin, u64 n, u64 size) { return begin <= size && n <= size - begin; }
 
-// Takes more fuel from the reserve until there is some, or traps.
-bool refill(wring_vmctx* vmctx) {
-  while (vmctx->fuel <= 0) {
-    if (vmctx->fuel_reserve == 0) {
-      trap(vmctx, TrapReason::kFuelExhausted);
-      return false;
-    }
-    u64 slice = min<u64>(vmctx->fuel_reserve, kFuelSlice);
-    vmctx->fuel_reserve -= slice;
-    vmctx->fuel += static_cast<i64>(slice);
-  }
-  if (vmctx->may_sleep && wring_os_yield()) {
-    trap(vmctx, TrapReason::kInterrupted);
-    return false;
-  }
-  return true;
+runtime::Table* table_of(wring_vmctx* vmctx, u32 table) {
+  return runtime::instance_of(vmctx)->tables[table];
 }
 
 // Pays for a bulk operation on `bytes` bytes, from the reserve first (table entries cost a unit each to make).
@@ -75,11 +63,44 @@ bool pay(wring_vmctx* vmctx, u64 bytes) {
   return true;
 }
 
-// Between two pieces of a bulk operation; false: interrupted.
-bool may_continue(wring_vmctx* vmctx) {
-  if (!vmctx->may_sleep || !wring_os_yield()) return true;
+// Around what may sleep: an invocation that uses the FPU must leave it alone meanwhile.
+class SleepSection {
+ public:
+  explicit SleepSection(wring_vmctx* vmctx)
+      : in_fpu_section_(runtime::instance_of(vmctx->root)->in_fpu_section) {
+    if (in_fpu_section_) wring_os_fpu_end();
+  }
+  ~SleepSection() {
+    if (in_fpu_section_) wring_os_fpu_begin();
+  }
+  SleepSection(const SleepSection&) = delete;
+  SleepSection& operator=(const SleepSection&) = delete;
+
+ private:
+  bool in_fpu_section_;
+};
+
+// Lets others run where that is possible; false: interrupted, and the trap is set.
+bool yield(wring_vmctx* vmctx) {
+  if (!vmctx->may_sleep) return true;
+  SleepSection section(vmctx);
+  if (!wring_os_yield()) return true;
   trap(vmctx, TrapReason::kInterrupted);
   return false;
+}
+
+// Takes more fuel from the reserve until there is some, or traps.
+bool refill(wring_vmctx* vmctx) {
+  while (vmctx->fuel <= 0) {
+    if (vmctx->fuel_reserve == 0) {
+      trap(vmctx, TrapReason::kFuelExhausted);
+      return false;
+    }
+    u64 slice = min<u64>(vmctx->fuel_reserve, kFuelSlice);
+    vmctx->fuel_reserve -= slice;
+    vmctx->fuel += static_cast<i64>(slice);
+  }
+  return yield(vmctx);
 }
 
 }  // namespace
@@ -89,60 +110,93 @@ using namespace wring;  // NOLINT(google-build-using-namespace): the C functions
 
 extern "C" i64 wring_lib_fuel_refill(wring_vmctx* vmctx) { return refill(vmctx) ? vmctx->fuel : 0; }
 
-extern "C" u32 wring_lib_memory_grow(wring_vmctx* vmctx, u32 pages) {
-  wring_memory_view* memory = vmctx->memory;
-  u64 old_bytes = memory->bytes;
-  u32 old_pages = static_cast<u32>(old_bytes / kWasmPageBytes);
+// ---- memories ----
+
+extern "C" u64 wring_lib_memory_grow(wring_vmctx* vmctx, u32 memory, u64 pages) {
+  wring_memory_view* view = vmctx->memories[memory];
+  u64 old_bytes = view->bytes;
+  u64 old_pages = old_bytes / kWasmPageBytes;
   if (pages == 0) return old_pages;
-  u64 added = u64{pages} * kWasmPageBytes;
-  if (!vmctx->may_sleep || added > memory->max_bytes - old_bytes) return ~0u;
-  if (wring_os_memory_commit(memory->base, old_bytes, old_bytes + added) != 0) return ~0u;
-  memory->bytes = old_bytes + added;
+  if (!vmctx->may_sleep || pages > (view->max_bytes - old_bytes) / kWasmPageBytes) return ~u64{0};
+  u64 bytes = old_bytes + pages * kWasmPageBytes;
+  SleepSection section(vmctx);
+  if (wring_os_memory_commit(view->base, old_bytes, bytes) != 0) return ~u64{0};
+  view->bytes = bytes;
   return old_pages;
 }
 
-extern "C" void wring_lib_memory_fill(wring_vmctx* vmctx, u32 dst, u32 value, u32 n) {
-  wring_memory_view* memory = vmctx->memory;
-  if (!in_bounds(dst, n, memory->bytes)) return trap(vmctx, TrapReason::kMemoryOutOfBounds);
+extern "C" void wring_lib_memory_fill(wring_vmctx* vmctx, u32 memory, u64 dst, u32 value, u64 n) {
+  const wring_memory_view* view = vmctx->memories[memory];
+  if (!in_bounds(dst, n, view->bytes)) return trap(vmctx, TrapReason::kMemoryOutOfBounds);
   if (!pay(vmctx, n)) return;
-  u8* to = memory->base + dst;
+  u8* to = view->base + dst;
   for (u64 rest = n; rest > 0;) {
     u64 piece = min(rest, kPieceBytes);
     __builtin_memset(to, static_cast<u8>(value), piece);
     to += piece;
     rest -= piece;
-    if (rest > 0 && !may_continue(vmctx)) return;
+    if (rest > 0 && !yield(vmctx)) return;
   }
 }
 
-extern "C" void wring_lib_memory_copy(wring_vmctx* vmctx, u32 dst, u32 src, u32 n) {
-  wring_memory_view* memory = vmctx->memory;
-  if (!in_bounds(dst, n, memory->bytes) || !in_bounds(src, n, memory->bytes))
+extern "C" void wring_lib_memory_copy(wring_vmctx* vmctx, u32 dst_memory, u32 src_memory, u64 dst,
+                                      u64 src, u64 n) {
+  const wring_memory_view* to = vmctx->memories[dst_memory];
+  const wring_memory_view* from = vmctx->memories[src_memory];
+  if (!in_bounds(dst, n, to->bytes) || !in_bounds(src, n, from->bytes))
     return trap(vmctx, TrapReason::kMemoryOutOfBounds);
   if (!pay(vmctx, n)) return;
   // Overlapping ranges are copied from the end that is not overwritten first.
-  bool is_upward = dst <= src;
+  bool is_upward = to->base + dst <= from->base + src;
   for (u64 done = 0; done < n;) {
     u64 piece = min(n - done, kPieceBytes);
     u64 at = is_upward ? done : n - done - piece;
-    __builtin_memmove(memory->base + dst + at, memory->base + src + at, piece);
+    __builtin_memmove(to->base + dst + at, from->base + src + at, piece);
     done += piece;
-    if (done < n && !may_continue(vmctx)) return;
+    if (done < n && !yield(vmctx)) return;
   }
 }
 
-extern "C" void wring_lib_memory_init(wring_vmctx* vmctx, u32 segment, u32 dst, u32 src, u32 n) {
+extern "C" void wring_lib_memory_init(wring_vmctx* vmctx, u32 memory, u32 segment, u64 dst, u32 src,
+                                      u32 n) {
   wring_instance* instance = runtime::instance_of(vmctx);
-  if (!runtime::init_memory_in_bounds(*instance, 0, segment, dst, src, n))
+  if (!runtime::init_memory_in_bounds(*instance, memory, segment, dst, src, n))
     return trap(vmctx, TrapReason::kMemoryOutOfBounds);
-  if (pay(vmctx, n)) runtime::init_memory(instance, 0, segment, dst, src, n);
+  if (pay(vmctx, n)) runtime::init_memory(instance, memory, segment, dst, src, n);
 }
 
 extern "C" void wring_lib_data_drop(wring_vmctx* vmctx, u32 segment) {
   runtime::instance_of(vmctx)->dropped_datas.set(segment);
 }
 
-extern "C" void wring_lib_table_init(wring_vmctx* vmctx, u32 table, u32 segment, u32 dst, u32 src,
+// ---- tables ----
+
+extern "C" u64 wring_lib_table_get(wring_vmctx* vmctx, u32 table, u64 index) {
+  const runtime::Table* from = table_of(vmctx, table);
+  if (index < from->view.size) return runtime::get_entry(*from, index);
+  trap(vmctx, TrapReason::kTableOutOfBounds);
+  return 0;
+}
+
+extern "C" void wring_lib_table_set(wring_vmctx* vmctx, u32 table, u64 index, u64 ref) {
+  runtime::Table* to = table_of(vmctx, table);
+  if (index >= to->view.size) return trap(vmctx, TrapReason::kTableOutOfBounds);
+  runtime::set_entries(to, index, 1, ref);
+}
+
+extern "C" u64 wring_lib_table_grow(wring_vmctx* vmctx, u32 table, u64 ref, u64 n) {
+  runtime::Table* to = table_of(vmctx, table);
+  SleepSection section(vmctx);
+  return runtime::grow_table(to, ref, n, vmctx->may_sleep != 0);
+}
+
+extern "C" void wring_lib_table_fill(wring_vmctx* vmctx, u32 table, u64 dst, u64 ref, u64 n) {
+  runtime::Table* to = table_of(vmctx, table);
+  if (!in_bounds(dst, n, to->view.size)) return trap(vmctx, TrapReason::kTableOutOfBounds);
+  if (pay(vmctx, n * to->entry_bytes())) runtime::set_entries(to, dst, n, ref);
+}
+
+extern "C" void wring_lib_table_init(wring_vmctx* vmctx, u32 table, u32 segment, u64 dst, u32 src,
                                      u32 n) {
   wring_instance* instance = runtime::instance_of(vmctx);
   if (!runtime::init_table_in_bounds(*instance, table, segment, dst, src, n))
@@ -151,17 +205,110 @@ extern "C" void wring_lib_table_init(wring_vmctx* vmctx, u32 table, u32 segment,
     runtime::init_table(instance, table, segment, dst, src, n);
 }
 
-extern "C" void wring_lib_table_copy(wring_vmctx* vmctx, u32 dst_table, u32 src_table, u32 dst,
-                                     u32 src, u32 n) {
-  wring_table_view* to = vmctx->tables[dst_table];
-  wring_table_view* from = vmctx->tables[src_table];
-  if (!in_bounds(dst, n, to->size) || !in_bounds(src, n, from->size))
+extern "C" void wring_lib_table_copy(wring_vmctx* vmctx, u32 dst_table, u32 src_table, u64 dst,
+                                     u64 src, u64 n) {
+  runtime::Table* to = table_of(vmctx, dst_table);
+  runtime::Table* from = table_of(vmctx, src_table);
+  if (!in_bounds(dst, n, to->view.size) || !in_bounds(src, n, from->view.size))
     return trap(vmctx, TrapReason::kTableOutOfBounds);
-  u64 bytes = u64{n} * sizeof(wring_table_entry);
-  if (n == 0 || !pay(vmctx, bytes)) return;
-  __builtin_memmove(to->entries + dst, from->entries + src, bytes);
+  u64 entry_bytes = to->entry_bytes();
+  if (n == 0 || !pay(vmctx, n * entry_bytes)) return;
+  // Validation saw to it that both hold references of one kind.
+  __builtin_memmove(reinterpret_cast<u8*>(to->view.words) + dst * entry_bytes,
+                    reinterpret_cast<const u8*>(from->view.words) + src * entry_bytes,
+                    n * entry_bytes);
 }
 
 extern "C" void wring_lib_elem_drop(wring_vmctx* vmctx, u32 segment) {
   runtime::instance_of(vmctx)->dropped_elements.set(segment);
+}
+
+// ---- exceptions ----
+
+extern "C" wring_exception* wring_lib_exn_new(wring_vmctx* vmctx, u32 tag, u32 func, u32 origin) {
+  wring_instance* instance = runtime::instance_of(vmctx);
+  wring_exception* exception = instance->exceptions.take();
+  if (!exception) {
+    if (!pay(vmctx, runtime::collect_exceptions(vmctx))) return nullptr;
+    exception = instance->exceptions.take();
+  }
+  if (!exception && vmctx->may_sleep) {
+    SleepSection section(vmctx);
+    if (instance->exceptions.grow()) exception = instance->exceptions.take();
+  }
+  if (!exception) {
+    trap(vmctx, TrapReason::kOutOfExceptions);
+    return nullptr;
+  }
+  exception->tag = vmctx->tags[tag];
+  exception->throw_func = func;
+  exception->throw_offset = origin;
+  exception->value_words = runtime::value_words(instance->module().tag_type(tag));
+  return exception;
+}
+
+extern "C" void wring_lib_exn_free(wring_vmctx* vmctx, wring_exception* exception) {
+  if (!exception->is_escaped) runtime::free_exception(vmctx, exception);
+}
+
+extern "C" u32 wring_lib_uncaught(wring_vmctx* vmctx) {
+  wring_exception* exception = vmctx->exception;
+  if (!exception) return WRING_TRAP_None;
+  vmctx->exception = nullptr;
+  runtime::record_uncaught(vmctx, *exception);
+  wring_lib_exn_free(vmctx, exception);
+  return vmctx->trap_reason;
+}
+
+// ---- atomics ----
+
+namespace {
+
+// What wait and notify check alike (spec of the threads proposal). nullptr: trapped.
+const u8* atomic_address(wring_vmctx* vmctx, u32 memory, u64 address, u32 bytes) {
+  const wring_memory_view* view = vmctx->memories[memory];
+  if (address % bytes == 0 && in_bounds(address, bytes, view->bytes)) return view->base + address;
+  trap(vmctx, address % bytes ? TrapReason::kUnalignedAtomic : TrapReason::kMemoryOutOfBounds);
+  return nullptr;
+}
+
+u32 atomic_wait(wring_vmctx* vmctx, u32 memory, u64 address, u32 bytes, u64 expected, i64 timeout) {
+  const u8* at = atomic_address(vmctx, memory, address, bytes);
+  if (!at) return 0;
+  if (!runtime::instance_of(vmctx)->memories[memory]->type.is_shared) {
+    trap(vmctx, TrapReason::kExpectedSharedMemory);
+    return 0;
+  }
+  u64 now = bytes == 4 ? __atomic_load_n(reinterpret_cast<const u32*>(at), __ATOMIC_SEQ_CST)
+                       : __atomic_load_n(reinterpret_cast<const u64*>(at), __ATOMIC_SEQ_CST);
+  if (now != expected) return WRING_WAIT_NOT_EQUAL;
+  if (timeout == 0) return WRING_WAIT_TIMED_OUT;
+  if (!vmctx->may_sleep) {
+    trap(vmctx, TrapReason::kWouldBlock);
+    return 0;
+  }
+  SleepSection section(vmctx);
+  wring_wait_result result = wring_os_wait(at, bytes, expected, timeout);
+  if (result == WRING_WAIT_INTERRUPTED) trap(vmctx, TrapReason::kInterrupted);
+  return static_cast<u32>(result);
+}
+
+}  // namespace
+
+extern "C" u32 wring_lib_atomic_wait32(wring_vmctx* vmctx, u32 memory, u64 address, u32 expected,
+                                       i64 timeout) {
+  return atomic_wait(vmctx, memory, address, 4, expected, timeout);
+}
+
+extern "C" u32 wring_lib_atomic_wait64(wring_vmctx* vmctx, u32 memory, u64 address, u64 expected,
+                                       i64 timeout) {
+  return atomic_wait(vmctx, memory, address, 8, expected, timeout);
+}
+
+extern "C" u32 wring_lib_atomic_notify(wring_vmctx* vmctx, u32 memory, u64 address, u32 count) {
+  const u8* at = atomic_address(vmctx, memory, address, 4);
+  // Nobody waits on a memory that is not shared; and waking takes locks, which hooks must not.
+  if (!at || !runtime::instance_of(vmctx)->memories[memory]->type.is_shared || !vmctx->may_sleep)
+    return 0;
+  return wring_os_notify(at, count);
 }

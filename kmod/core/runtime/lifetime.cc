@@ -4,8 +4,22 @@
 
 #include "core/base/new.h"
 #include "core/runtime/instance.h"
+#include "core/wasm/names.h"
 
 namespace wring::runtime {
+
+namespace {
+
+void copy_printable(Bytes name, wring_error* error) {
+  u32 n = 0;
+  for (u8 c : name) {
+    if (n == sizeof(error->function) - 1) break;
+    error->function[n++] = c >= ' ' && c <= '~' ? static_cast<char>(c) : '?';
+  }
+  error->function[n] = 0;
+}
+
+}  // namespace
 
 void unref(wring_module* module) {
   if (--module->refs > 0) return;
@@ -43,12 +57,24 @@ void drop_handle(wring_store* store) {
 }
 
 int report(Err err, const Diag& diag, wring_error* out) {
+  *out = {};
   out->kind = static_cast<u32>(err);
   out->func = diag.func;
   out->offset = diag.offset;
   static_assert(sizeof(out->message) == sizeof(diag.message));
   __builtin_memcpy(out->message, diag.message, sizeof(out->message));
   return -static_cast<int>(err);
+}
+
+void name_function(const Module& module, wring_error* error) {
+  if (error->func >= module.functions.size()) return;
+  copy_printable(module.function_name(error->func), error);
+}
+
+void name_function(Bytes module, wring_error* error) {
+  if (error->func == kNone) return;
+  Bytes name;
+  if (find_function_name(module, error->func, &name)) copy_printable(name, error);
 }
 
 }  // namespace wring::runtime

@@ -18,5 +18,9 @@ void drop_handle(wring_store* store);
 
 // Fills in *err and returns -(the error's number).
 int report(Err err, const Diag& diag, wring_error* out);
+// Adds the name of the function an error is about, from the module or, if that could not be decoded, from as much of
+// its `name` section as can be read.
+void name_function(const Module& module, wring_error* error);
+void name_function(Bytes module, wring_error* error);
 
 }  // namespace wring::runtime

@@ -7,9 +7,11 @@
 #pragma once
 
 #include "core/base/bitset.h"
+#include "core/base/limits.h"
 #include "core/engine.h"
 #include "core/link/binding.h"
 #include "core/link/link.h"
+#include "core/runtime/exceptions.h"
 #include "core/runtime/signatures.h"
 #include "core/wasm/module.h"
 
@@ -23,6 +25,15 @@ struct Memory {
 struct Table {
   wring_table_view view;
   TableType type;
+  // Tables that may grow have address space of their own, the first committed_bytes of it in use; others are in the
+  // instance's arena (own_entries null) or in own_entries.
+  void* reservation;
+  u64 reserved_bytes;
+  u64 committed_bytes;
+  void* own_entries;
+
+  bool holds_functions() const { return top_of(type.elem) == ValType::kFuncRef; }
+  u32 entry_bytes() const { return holds_functions() ? sizeof(wring_table_entry) : sizeof(u64); }
 };
 
 // A 16-byte cell, wring_vmctx::globals point to such.
@@ -36,6 +47,19 @@ struct StackNeeds {
   u32 bytes = 0;
 };
 
+// What all instances of a code have in common, worked out once.
+struct InstancePlan {
+  // The beginning of wring_vmctx::functions up to the last function that can be referred to; imports bound to other
+  // instances are zero.
+  Span<wring_func_ref> functions;
+  Span<GlobalCell> globals;          // of the module's own globals, where known in advance
+  Span<const u32> computed_globals;  // indices of those that are not
+  BitSet growing_tables;             // by table index: may grow
+  ExceptionPool::Shape exceptions;
+  bool has_exn_places = false;  // globals or tables of exceptions
+  bool uses_fpu = false;        // an invocation may get into code that does
+};
+
 }  // namespace wring::runtime
 
 struct wring_store {
@@ -43,6 +67,7 @@ struct wring_store {
   wring_limits limits = {};
   wring::runtime::Signatures signatures;
   wring_instance* linked = nullptr;
+  wring::u64 const_operands[wring::kMaxConstDepth];  // while a constant expression is evaluated
 };
 
 struct wring_module {
@@ -62,8 +87,10 @@ struct wring_code {
   wring::link::CodeImage image;
   wring::Span<wring::BindingKind> binding_kinds;  // by imported function
   wring::Target target;                           // for bridges
+  wring::u32 tail_bytes = 0;                      // likewise (x64/abi.h)
   wring::u32 hook_entry = wring::kNone;
   wring::runtime::StackNeeds stack;
+  wring::runtime::InstancePlan plan;
   bool is_placed = false;
   void (*release)(void*) = nullptr;
   void* release_arg = nullptr;
@@ -74,7 +101,8 @@ struct wring_instance {
 
   wring::u32 refs = 1;
   bool is_linked = false;          // on the store's list, which holds a reference
-  wring_instance* next = nullptr;  // on that list
+  bool in_fpu_section = false;     // of the invocation that entered here
+  wring_instance* next = nullptr;  // on the store's list
   wring_code* code = nullptr;
   wring::Arena arena;
   wring_vmctx vmctx = {};
@@ -83,11 +111,12 @@ struct wring_instance {
   wring::Span<wring::runtime::Table*> tables;
   wring::BitSet dropped_elements;
   wring::BitSet dropped_datas;
+  wring::runtime::ExceptionPool exceptions;
 
   // Bridges into this instance (bridge.cc), once another instance may reach its functions.
+  bool is_bridged = false;
   wring::u8* bridge_code = nullptr;
   wring::usize bridge_bytes = 0;
-  wring::Span<wring::u32> bridges;  // by function index: offset in bridge_code, or kNone
   wring::Span<const wring::CallSite> bridge_calls;
 
   const wring::Module& module() const { return *code->module->module; }

@@ -4,6 +4,8 @@
 // Generated code keeps no frame pointers. A function's frame has one size (FunctionCode::frame_bytes) at all of
 // its calls and traps, so the return address lies that far above the stack pointer; its call site names the caller.
 // The walk ends at the entry stub, whose stack pointer is vmctx->entry_sp, and reads nothing beyond.
+#include "core/runtime/trap.h"
+
 #include "core/runtime/bridge.h"
 #include "core/runtime/instance.h"
 
@@ -77,6 +79,19 @@ wring_trap_frame describe(const Frame& frame, bool is_foreign) {
 }
 
 }  // namespace
+
+void record_uncaught(wring_vmctx* vmctx, const wring_exception& exception) {
+  const wring_instance& instance = *instance_of(vmctx);
+  vmctx->trap_reason = WRING_TRAP_UncaughtException;
+  vmctx->trap_pc = vmctx->trap_sp = nullptr;
+  vmctx->trap_frame_count = 1;
+  bool is_foreign = instance.is_linked && !instance.exceptions.owns(exception);
+  vmctx->trap_frames[0] = {
+      is_foreign ? WRING_NO_INDEX
+                 : instance.module().function_at(exception.throw_offset, exception.throw_func),
+      exception.throw_offset};
+}
+
 }  // namespace wring::runtime
 
 extern "C" const char* wring_trap_text(unsigned int reason) {

@@ -23,23 +23,49 @@ enum wring_trap_reason {
 	WRING_TRAP_COUNT
 };
 
-/* A table's entry: null has code == NULL and type_id == 0; type ids start at 1. */
-struct wring_table_entry {
+/*
+ * A function reference points to one of these: one per function of an instance, alive as long as the instance. Who
+ * may call through it needs the code's signature only, the code switches vmctx itself where needed.
+ */
+struct wring_func_ref {
 	void *code;			/* entry for indirect calls */
-	unsigned long long type_id;	/* Store-wide signature id */
+	unsigned long long type_id;	/* Store-wide signature id, from 1 */
+};
+
+/* An entry of a table of function references: *ref copied, so that call_indirect loads once; null is all zero. */
+struct wring_table_entry {
+	void *code;
+	unsigned long long type_id;
+	const struct wring_func_ref *ref;
 };
 
 /* A table as generated code sees it; shared by all instances that import it. */
 struct wring_table_view {
-	struct wring_table_entry *entries;
+	union {
+		struct wring_table_entry *entries;
+		unsigned long long *words;	/* tables of externref and exnref: the references themselves */
+	};
 	unsigned int size;
-	unsigned int max;		/* entries never moves while the table lives: capacity is max */
+	unsigned int max;		/* the array never moves while the table lives: capacity is max */
 };
 
-/* An imported function of another instance. */
-struct wring_import_slot {
-	void *code;			/* called like a local function; switches vmctx itself */
+/* An exception tag's identity is its address; shared by all instances that import it. */
+struct wring_tag {
 	unsigned long long type_id;
+};
+
+/*
+ * A thrown exception; exnref points to it. It stays as long as it can be reached: by a word that points into it, in the
+ * guest's frames, globals, tables or other exceptions (runtime/exceptions.h).
+ */
+struct wring_exception {
+	const struct wring_tag *tag;	/* NULL: not in use */
+	struct wring_exception *next;	/* runtime's */
+	unsigned int throw_func;	/* where it was thrown, for "uncaught exception" */
+	unsigned int throw_offset;
+	unsigned int is_escaped;	/* an exnref to it may exist: not to be freed when it is caught */
+	unsigned int value_words;
+	unsigned long long values[];	/* of the tag's parameters in order, 8 bytes each, v128 16 */
 };
 
 /* Size of a linear memory, shared by all instances that import it; the base never moves. */
@@ -59,7 +85,9 @@ struct wring_vmctx {
 	unsigned char *memory_base;		/* heap base, also in its pinned register */
 	struct wring_memory_view *memory;	/* memory 0, or NULL */
 	struct wring_table_view **tables;	/* one per table index */
-	struct wring_import_slot *imports;	/* one per imported function */
+	struct wring_func_ref *functions;	/* one per function index; zero if nothing refers to the function */
+	struct wring_memory_view **memories;	/* one per memory index, memory 0 included */
+	const struct wring_tag **tags;		/* one per tag index */
 	void **globals;				/* one pointer per global index, to its 16-byte cell */
 	void *instance;				/* the runtime::Instance, for library calls */
 	void *host;				/* the host's own data (kernel: struct wring_program_cpu *) */
@@ -71,7 +99,7 @@ struct wring_vmctx {
 
 	/*
 	 * Per invocation, and copied by bridges into the vmctx of the instance they call, which thus unwinds to the
-	 * same entry stub: [entry_sp, trap_reason), see WRING_VMCTX_BRIDGED_BEGIN below.
+	 * same entry stub: [entry_sp, exception), see WRING_VMCTX_BRIDGED_BEGIN below.
 	 */
 	void *entry_sp;				/* stack pointer to unwind to on a trap: the entry stub's */
 	struct wring_vmctx *root;		/* the vmctx the host entered; it gets the trap record */
@@ -85,6 +113,12 @@ struct wring_vmctx {
 	unsigned int hook_arg_count;		/* set by the host (it depends on the tracepoint), not per invocation */
 	unsigned int may_sleep;			/* library and host calls may sleep; 0 in hooks */
 
+	/*
+	 * The exception on its way up, or NULL: whoever throws sets it and returns, and whoever calls code that may
+	 * throw looks at it when the call returns. A bridge hands it on to its caller's vmctx.
+	 */
+	struct wring_exception *exception;
+
 	/* The last trap; trap_reason is 0 while none happened in this invocation. */
 	unsigned int trap_reason;
 	unsigned int trap_frame_count;
@@ -95,7 +129,7 @@ struct wring_vmctx {
 
 /* What bridges copy, in 8-byte words. */
 #define WRING_VMCTX_BRIDGED_BEGIN __builtin_offsetof(struct wring_vmctx, entry_sp)
-#define WRING_VMCTX_BRIDGED_END __builtin_offsetof(struct wring_vmctx, trap_reason)
+#define WRING_VMCTX_BRIDGED_END __builtin_offsetof(struct wring_vmctx, exception)
 
 /* A global's cell; an imported mutable global shares its exporter's. */
 #define WRING_GLOBAL_CELL_BYTES 16

@@ -62,45 +62,82 @@ constexpr OpcodeInfo kOpcodes[static_cast<u32>(Opcode::kCount)] = {
 
 namespace {
 
-// From a prefix and a code to the opcode; kCount where there is none.
+// What decoding has to know of an opcode, in one word. `op` is kCount where there is none.
+struct Code {
+  Opcode op = Opcode::kCount;
+  Imm imm = Imm::kNone;
+  Feature feature = Feature::kMvp;
+};
+
+// From a prefix and a code.
 struct CodeMap {
-  Opcode plain[256];
-  Opcode fc[32];
-  Opcode fd[256];
+  Code plain[256];
+  Code fc[32];
+  Code fd[0x120];
+  Code fe[0x50];
 };
 
 constexpr CodeMap make_code_map() {
   CodeMap map{};
-  for (Opcode& op : map.plain) op = Opcode::kCount;
-  for (Opcode& op : map.fc) op = Opcode::kCount;
-  for (Opcode& op : map.fd) op = Opcode::kCount;
   for (u32 i = 0; i < static_cast<u32>(Opcode::kCount); i++) {
     const OpcodeInfo& info = kOpcodes[i];
-    Opcode* table = info.prefix == 0 ? map.plain : info.prefix == 0xfc ? map.fc : map.fd;
-    table[info.code] = static_cast<Opcode>(i);
+    Code* table = info.prefix == 0      ? map.plain
+                  : info.prefix == 0xfc ? map.fc
+                  : info.prefix == 0xfd ? map.fd
+                                        : map.fe;
+    table[info.code] = {static_cast<Opcode>(i), info.imm, info.feature};
   }
   return map;
 }
 constexpr CodeMap kCodes = make_code_map();
 
-Err read_opcode(Reader* r, Opcode* out) {
-  const u32 start = r->offset();
-  u8 byte = 0;
-  TRY(r->read_u8(&byte));
-  *out = kCodes.plain[byte];
-  if (*out != Opcode::kCount) return Err::kOk;
-  if (byte != 0xfc && byte != 0xfd)
-    return r->diag()->fail(Err::kMalformed, r->func(), start, "illegal opcode 0x%02x", byte);
+bool is_enabled(Code code, Features features) {
+  if (code.op == Opcode::kCount) return false;
+  return code.feature <= Feature::kSimd ||
+         (code.feature == Feature::kThreads ? features.threads : features.wasm3);
+}
+
+// The second part of an opcode, after its prefix.
+Err read_prefixed(Reader* r, u8 prefix, Code* out) {
+  const u32 start = r->offset() - 1;
   u32 code = 0;
   TRY(r->read_u32(&code));
-  if (byte == 0xfc && code < sizeof(kCodes.fc) / sizeof(Opcode)) *out = kCodes.fc[code];
-  if (byte == 0xfd && code < sizeof(kCodes.fd) / sizeof(Opcode)) *out = kCodes.fd[code];
-  if (*out != Opcode::kCount) return Err::kOk;
-  return r->diag()->fail(Err::kMalformed, r->func(), start, "illegal opcode 0x%02x 0x%02x", byte,
+  const auto find = [&](Span<const Code> codes) {
+    if (code < codes.size()) *out = codes[code];
+  };
+  switch (prefix) {
+    case 0xfc: find(kCodes.fc); break;
+    case 0xfd: find(kCodes.fd); break;
+    case 0xfe: find(kCodes.fe); break;
+    default: break;
+  }
+  if (is_enabled(*out, r->features())) return Err::kOk;
+  if (prefix == 0xfb && r->features().wasm3)
+    return r->diag()->fail(Err::kUnsupported, r->func(), start,
+                           "garbage-collected types are not supported: opcode 0xfb 0x%02x", code);
+  return r->diag()->fail(Err::kMalformed, r->func(), start, "illegal opcode 0x%02x 0x%02x", prefix,
                          code);
 }
 
-// A memory index is a single zero byte where the format has only one memory.
+// A byte that is not an opcode by itself.
+Err read_other_opcode(Reader* r, u8 byte, Code* out) {
+  if (byte >= 0xfb && byte <= 0xfe) return read_prefixed(r, byte, out);
+  constexpr u8 kRefEq = 0xd3;
+  if (byte == kRefEq && r->features().wasm3)
+    return r->diag()->fail(Err::kUnsupported, r->func(), r->offset() - 1,
+                           "garbage-collected types are not supported: ref.eq");
+  return r->diag()->fail(Err::kMalformed, r->func(), r->offset() - 1, "illegal opcode 0x%02x",
+                         byte);
+}
+
+Err read_opcode(Reader* r, Code* out) {
+  u8 byte = 0;
+  TRY(r->read_u8(&byte));
+  *out = kCodes.plain[byte];
+  return is_enabled(*out, r->features()) ? Err::kOk : read_other_opcode(r, byte, out);
+}
+
+// A byte that is zero: where 2.0 has no memory index yet, or the ordering of a fence.
 Err read_zero_byte(Reader* r, u32* out) {
   u8 byte = 0;
   TRY(r->read_u8(&byte));
@@ -109,18 +146,33 @@ Err read_zero_byte(Reader* r, u32* out) {
   return Err::kOk;
 }
 
-Err read_mem_arg(Reader* r, MemArg* out) {
-  const u32 start = r->offset();
-  TRY(r->read_u32(&out->align));
-  if (out->align >= 32) return r->malformed(start, "malformed memop flags");
-  u32 offset = 0;
-  TRY(r->read_u32(&offset));
-  out->offset = offset;
-  out->memory = 0;
-  return Err::kOk;
+Err read_memory(Reader* r, u32* out) {
+  return r->features().wasm3 ? r->read_u32(out) : read_zero_byte(r, out);
 }
 
-// 0x40, a value type, or a type index as a non-negative s33; the first two are negative single bytes.
+// Bit 6 of the alignment says that a memory index follows.
+constexpr u32 kHasMemory = 0x40;
+
+Err read_mem_arg(Reader* r, MemArg* out) {
+  const u32 start = r->offset();
+  u32 flags = 0;
+  TRY(r->read_u32(&flags));
+  out->memory = 0;
+  if (!r->features().wasm3) {
+    if (flags >= 32) return r->malformed(start, "malformed memop flags");
+    out->align = flags;
+    u32 offset = 0;
+    TRY(r->read_u32(&offset));
+    out->offset = offset;
+    return Err::kOk;
+  }
+  if (flags >= 2 * kHasMemory) return r->malformed(start, "malformed memop flags");
+  out->align = flags & (kHasMemory - 1);
+  if (flags & kHasMemory) TRY(r->read_u32(&out->memory));
+  return r->read_u64(&out->offset);
+}
+
+// 0x40, a value type, or a type index as a non-negative s33; the first two begin with a negative single byte.
 Err read_block_type(Reader* r, BlockType* out) {
   const u32 start = r->offset();
   *out = BlockType();
@@ -133,10 +185,12 @@ Err read_block_type(Reader* r, BlockType* out) {
   if (r->offset() != start + 1) return r->malformed(start, "malformed block type");
   if (value == -0x40) return Err::kOk;
   const ValType type = static_cast<ValType>(value & 0x7f);
-  if (!is_num(type) && type != ValType::kV128 && !is_ref(type))
-    return r->malformed(start, "malformed block type");
-  out->result = type;
-  return Err::kOk;
+  if (is_num(type)) {
+    out->result = type;
+    return Err::kOk;
+  }
+  r->rewind(start);
+  return r->read_val_type(&out->result);
 }
 
 Err read_labels(Reader* r, Instr* out) {
@@ -168,6 +222,31 @@ Err read_types(Reader* r, Instr* out) {
   return Err::kOk;
 }
 
+// A clause is a kind and a label, and before that a tag for the first two kinds.
+Err read_try_table(Reader* r, Instr* out) {
+  TRY(read_block_type(r, &out->block));
+  const u32 start = r->offset();
+  u32 count = 0;
+  TRY(r->read_u32(&count));
+  if (count > r->remaining() / 2) return r->unexpected_end();
+  if (count > kMaxCatchClauses)
+    return r->diag()->fail(Err::kLimit, r->func(), start,
+                           "try_table has %u catch clauses, the limit is %u", count,
+                           kMaxCatchClauses);
+  out->index2 = count;
+  out->list = r->offset();
+  u32 index = 0;
+  for (u32 i = 0; i < count; i++) {
+    u8 kind = 0;
+    TRY(r->read_u8(&kind));
+    if (kind > CatchClause::kCatchAllRef)
+      return r->malformed(r->offset() - 1, "malformed catch clause");
+    if (kind <= CatchClause::kCatchRef) TRY(r->read_u32(&index));
+    TRY(r->read_u32(&index));
+  }
+  return Err::kOk;
+}
+
 Err read_immediates(Reader* r, Imm imm, Instr* out) {
   switch (imm) {
     case Imm::kNone: return Err::kOk;
@@ -178,16 +257,16 @@ Err read_immediates(Reader* r, Imm imm, Instr* out) {
     case Imm::kGlobal:
     case Imm::kTable:
     case Imm::kElem:
-    case Imm::kData: return r->read_u32(&out->index);
+    case Imm::kData:
+    case Imm::kType:
+    case Imm::kTag: return r->read_u32(&out->index);
     case Imm::kTypeTable:
     case Imm::kTableTable:
     case Imm::kElemTable: TRY(r->read_u32(&out->index)); return r->read_u32(&out->index2);
     case Imm::kLabels: return read_labels(r, out);
-    case Imm::kMemory: return read_zero_byte(r, &out->index);
-    case Imm::kMemoryMemory:
-      TRY(read_zero_byte(r, &out->index));
-      return read_zero_byte(r, &out->index2);
-    case Imm::kDataMemory: TRY(r->read_u32(&out->index)); return read_zero_byte(r, &out->index2);
+    case Imm::kMemory: return read_memory(r, &out->index);
+    case Imm::kMemoryMemory: TRY(read_memory(r, &out->index)); return read_memory(r, &out->index2);
+    case Imm::kDataMemory: TRY(r->read_u32(&out->index)); return read_memory(r, &out->index2);
     case Imm::kMemArg: return read_mem_arg(r, &out->mem);
     case Imm::kMemArgLane: TRY(read_mem_arg(r, &out->mem)); return r->read_u8(&out->lane);
     case Imm::kI32: return r->read_s32(&out->value);
@@ -207,7 +286,9 @@ Err read_immediates(Reader* r, Imm imm, Instr* out) {
     case Imm::kV128: out->list = r->offset(); return r->skip(16);
     case Imm::kLane: return r->read_u8(&out->lane);
     case Imm::kTypes: return read_types(r, out);
-    case Imm::kRefType: return r->read_ref_type(&out->type);
+    case Imm::kRefType: return r->read_heap_type(&out->type);
+    case Imm::kTryTable: return read_try_table(r, out);
+    case Imm::kFence: return read_zero_byte(r, &out->index);
   }
   WRING_UNREACHABLE();
 }
@@ -227,23 +308,38 @@ u32 reread_u32(Bytes bytes, u32* offset) {
 
 }  // namespace
 
-Err decode_instr(Bytes bytes, u32 offset, u32 end, u32 func, Instr* out, Diag* diag) {
-  Reader r(bytes, offset, end, func, diag);
+Err decode_instr(Bytes bytes, u32 offset, u32 end, u32 func, Instr* out, Diag* diag,
+                 Features features) {
+  Reader r(bytes, offset, end, func, diag, features);
   out->offset = offset;
-  TRY(read_opcode(&r, &out->op));
-  TRY(read_immediates(&r, info_of(out->op).imm, out));
+  Code code;
+  TRY(read_opcode(&r, &code));
+  out->op = code.op;
+  TRY(read_immediates(&r, code.imm, out));
   out->next = r.offset();
   return Err::kOk;
 }
 
 u32 next_label(Bytes bytes, u32* offset) { return reread_u32(bytes, offset); }
 
+CatchClause next_catch(Bytes bytes, u32* offset) {
+  CatchClause clause{};
+  clause.kind = static_cast<CatchClause::Kind>(bytes[(*offset)++]);
+  if (clause.kind <= CatchClause::kCatchRef) clause.tag = reread_u32(bytes, offset);
+  clause.label = reread_u32(bytes, offset);
+  return clause;
+}
+
 u32 local_run_count(Bytes bytes, u32* offset) { return reread_u32(bytes, offset); }
 
 LocalRun next_local_run(Bytes bytes, u32* offset) {
   LocalRun run;
   run.count = reread_u32(bytes, offset);
-  run.type = static_cast<ValType>(bytes[(*offset)++]);
+  Diag ignored;
+  Reader r(bytes, *offset, bytes.size(), kNone, &ignored);
+  const Err err = r.read_val_type(&run.type);
+  WRING_ASSERT(err == Err::kOk);
+  *offset = r.offset();
   return run;
 }
 

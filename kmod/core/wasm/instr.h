@@ -46,6 +46,10 @@ enum class Imm : u8 {
   kLane,
   kTypes,  // select t*
   kRefType,
+  kType,      // call_ref, return_call_ref
+  kTag,       // throw
+  kTryTable,  // block type, then catch clauses
+  kFence,     // atomic.fence: one zero byte
 };
 
 struct MemArg {
@@ -69,10 +73,10 @@ struct Instr {
   // select t*: number of types.
   u32 index;
   // Second index: the table of call_indirect and table.init, the source of table.copy and memory.copy, the
-  // memory of memory.init; br_table: number of targets without the default.
+  // memory of memory.init; br_table: number of targets without the default; try_table: number of catch clauses.
   u32 index2;
   // Offset of the first target's LEB128 (br_table), the first type (select t*), the 16 bytes (v128.const,
-  // i8x16.shuffle).
+  // i8x16.shuffle), the first catch clause (try_table).
   u32 list;
   u8 lane;
   ValType type;  // select t: the type; ref.null: the reference type
@@ -82,7 +86,27 @@ struct Instr {
 };
 
 // The proposal that brought an instruction.
-enum class Feature : u8 { kMvp, kSignExt, kSatFloat, kBulk, kRef, kSimd };
+enum class Feature : u8 {
+  kMvp,
+  kSignExt,
+  kSatFloat,
+  kBulk,
+  kRef,
+  kSimd,
+  kTailCall,
+  kRelaxedSimd,
+  kExceptions,
+  kFuncRef,
+  kThreads
+};
+
+// A number type, v128 or kBottom in one byte.
+struct NumType {
+  u8 code = 0;
+  constexpr NumType() = default;
+  constexpr NumType(ValType type) : code(static_cast<u8>(type)) {}           // NOLINT
+  constexpr operator ValType() const { return static_cast<ValType>(code); }  // NOLINT
+};
 
 struct OpcodeInfo {
   const char* text;
@@ -94,8 +118,8 @@ struct OpcodeInfo {
   // From the signature, unless it is "*":
   bool fixed;  // the signature is not "*"
   u8 operand_count;
-  ValType operands[3];  // in the order they were pushed
-  ValType result;       // kBottom: none
+  NumType operands[3];  // in the order they were pushed
+  NumType result;       // kBottom: none
   u8 access;            // bytes accessed in memory, 0 for other instructions
   u8 lanes;             // exclusive bound of the lane immediate, 0 if there is none
 };
@@ -106,12 +130,22 @@ inline const OpcodeInfo& info_of(Opcode op) {
 }
 
 // Decodes the instruction at `offset` (<= end <= bytes.size()). Malformed or unknown instructions and
-// out-of-range bytes are errors, reported to diag with function `func`. Indices are not checked here: validation
-// does. Neither allocates nor sleeps.
-Err decode_instr(Bytes bytes, u32 offset, u32 end, u32 func, Instr* out, Diag* diag);
+// out-of-range bytes are errors, reported to diag with function `func`, and so are instructions beyond `features`.
+// Indices are not checked here: validation does. Neither allocates nor sleeps.
+Err decode_instr(Bytes bytes, u32 offset, u32 end, u32 func, Instr* out, Diag* diag,
+                 Features features = Features());
 
 // Iterates over br_table's targets: returns the label and advances *offset. Only for validated code.
 u32 next_label(Bytes bytes, u32* offset);
+
+// try_table's catch clauses. Labels count from outside the try_table (spec, section 3.3.8.10).
+struct CatchClause {
+  enum Kind : u8 { kCatch, kCatchRef, kCatchAll, kCatchAllRef } kind;
+  u32 tag;  // kCatch, kCatchRef
+  u32 label;
+};
+// Iterates over them: returns the clause and advances *offset. Only for validated code.
+CatchClause next_catch(Bytes bytes, u32* offset);
 
 // A local declaration run at the start of a body; `*offset` advances past it. Only for validated code.
 struct LocalRun {

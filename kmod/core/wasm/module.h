@@ -48,10 +48,16 @@ struct Global {
 
 struct Table {
   TableType type;
+  Range init;  // constant expression for every element; empty: null
 };
 
 struct Memory {
   MemoryType type;
+};
+
+// An exception tag (3.0): its function type has no results.
+struct Tag {
+  u32 type;  // index into Module::types
 };
 
 enum class SegmentMode : u8 { kActive, kPassive, kDeclared };
@@ -93,11 +99,17 @@ struct Module {
   Bytes bytes;
 
   Span<const FuncType> types;
+  // By type index. Type equality is iso-recursive (spec, section 3.2): types of a recursion group refer to each other by
+  // their place in it. group_begin: first type of the group the type belongs to; canonical: the first type of the module
+  // equal to it.
+  Span<const u32> type_group_begin;
+  Span<const u32> type_canonical;
   Span<const Import> imports;
   Span<const Function> functions;
   Span<const Table> tables;
   Span<const Memory> memories;
   Span<const Global> globals;
+  Span<const Tag> tags;
   Span<const Export> exports;
   Span<const ElementSegment> elements;
   Span<const DataSegment> datas;
@@ -107,6 +119,7 @@ struct Module {
   u32 imported_tables = 0;
   u32 imported_memories = 0;
   u32 imported_globals = 0;
+  u32 imported_tags = 0;
 
   // From the `name` section, or empty; one entry per function when not empty. Names are not trusted: any bytes.
   Span<const Bytes> function_names;
@@ -117,6 +130,7 @@ struct Module {
   Span<const u32> function_exports;
 
   const FuncType& func_type(u32 function) const { return types[functions[function].type]; }
+  const FuncType& tag_type(u32 tag) const { return types[tags[tag].type]; }
   bool is_imported_function(u32 function) const { return function < imported_functions; }
   // The export of that name, or nullptr. O(log exports).
   const Export* find_export(Bytes name) const;
@@ -127,11 +141,6 @@ struct Module {
   u32 function_at(u32 offset, u32 otherwise) const;
   // The first custom section of that name (NUL-terminated), or nullptr.
   const CustomSection* find_custom(const char* name) const;
-};
-
-// What the binary may contain.
-struct Features {
-  bool wasm3 = false;  // proposals of 3.0 that decode.cc knows
 };
 
 // Decodes and fully validates `input`, copying it. On success *out owns everything and is freed with

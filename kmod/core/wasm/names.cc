@@ -43,7 +43,56 @@ Err read_subsections(Bytes payload, Span<Bytes> names, Diag* diag) {
   return Err::kOk;
 }
 
+// The name of `func` in the subsections of a name section; an error also if there is none.
+Err find_in_subsections(Reader* r, u32 func, Bytes* name) {
+  for (;;) {
+    u8 id = 0;
+    u32 size = 0, count = 0;
+    TRY(r->read_u8(&id));
+    TRY(r->read_u32(&size));
+    if (id != kFunctionNames) {
+      TRY(r->skip(size));
+      continue;
+    }
+    TRY(r->read_u32(&count));
+    for (u32 i = 0; i < count; i++) {
+      u32 index = 0, length = 0;
+      TRY(r->read_u32(&index));
+      TRY(r->read_u32(&length));
+      TRY(r->read_bytes(length, name));
+      if (index == func) return Err::kOk;
+    }
+  }
+}
+
+Err find_in_module(Bytes module, u32 func, Bytes* name) {
+  constexpr u32 kHeaderBytes = 8;
+  constexpr u8 kCustomSection = 0;
+  static constexpr u8 kName[] = {'n', 'a', 'm', 'e'};
+  Diag ignored;
+  Reader r(module, 0, module.size(), kNone, &ignored);
+  TRY(r.skip(kHeaderBytes));
+  for (;;) {
+    u8 id = 0;
+    u32 size = 0;
+    Bytes section, section_name;
+    TRY(r.read_u8(&id));
+    TRY(r.read_u32(&size));
+    TRY(r.read_bytes(size, &section));
+    if (id != kCustomSection) continue;
+    Reader inner(section, 0, section.size(), kNone, &ignored);
+    u32 length = 0;
+    TRY(inner.read_u32(&length));
+    TRY(inner.read_bytes(length, &section_name));
+    if (equal(section_name, Bytes(kName))) return find_in_subsections(&inner, func, name);
+  }
+}
+
 }  // namespace
+
+bool find_function_name(Bytes module, u32 func, Bytes* name) {
+  return find_in_module(module, func, name) == Err::kOk;
+}
 
 bool read_function_names(Module* module) {
   const CustomSection* section = module->find_custom("name");

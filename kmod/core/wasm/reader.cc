@@ -4,10 +4,7 @@
 
 namespace wring {
 
-Err Reader::unexpected_end() {
-  return malformed(end_,
-                   end_ == size_ ? "unexpected end" : "unexpected end of section or function");
-}
+Err Reader::unexpected_end() { return malformed(end_, "unexpected end of section or function"); }
 
 // The spec bounds an N-bit integer to ceil(N / 7) bytes and wants the last one's unused bits to be zero, or
 // copies of the sign.
@@ -74,22 +71,79 @@ Err Reader::read_name(Bytes* out) {
   return Err::kOk;
 }
 
-Err Reader::read_val_type(ValType* out) {
-  u8 byte = 0;
-  TRY(read_u8(&byte));
-  ValType type = static_cast<ValType>(byte);
-  if (!is_num(type) && type != ValType::kV128 && !is_ref(type))
-    return malformed(pos_ - 1, "malformed value type");
-  *out = type;
+// The nullable reference to the abstract heap type that the byte encodes; `otherwise` is what to say if there is none.
+Err Reader::abstract_heap(u32 start, u8 byte, const char* otherwise, ValType* out) {
+  switch (byte) {
+    case 0x70:  // func
+    case 0x6f:  // extern
+      *out = static_cast<ValType>(byte);
+      return Err::kOk;
+    case 0x69:  // exn
+    case 0x72:  // noextern
+    case 0x73:  // nofunc
+    case 0x74:  // noexn
+      if (!features_.wasm3) break;
+      *out = static_cast<ValType>(byte);
+      return Err::kOk;
+    case 0x6a:  // array
+    case 0x6b:  // struct
+    case 0x6c:  // i31
+    case 0x6d:  // eq
+    case 0x6e:  // any
+    case 0x71:  // none
+      if (!features_.wasm3) break;
+      return diag_->fail(Err::kUnsupported, func_, start,
+                         "garbage-collected types are not supported: heap type 0x%02x", byte);
+    default: break;
+  }
+  return malformed(start, otherwise);
+}
+
+Err Reader::read_heap_type(ValType* out) {
+  const u32 start = pos_;
+  if (!features_.wasm3) {
+    u8 byte = 0;
+    TRY(read_u8(&byte));
+    return abstract_heap(start, byte, "malformed reference type", out);
+  }
+  i64 value = 0;
+  TRY(read_s33(&value));
+  if (value >= 0) {
+    *out = ref_to(static_cast<u32>(min<i64>(value, kMaxTypeIndex)), true);
+    return Err::kOk;
+  }
+  // Abstract heap types are negative single bytes.
+  if (pos_ != start + 1) return malformed(start, "malformed heap type");
+  return abstract_heap(start, data_[start], "malformed heap type", out);
+}
+
+// The rest of a reference type whose first byte is `form`: 0x63 (nullable) or 0x64.
+Err Reader::read_typed_ref(u32 start, u8 form, ValType* out) {
+  if (!features_.wasm3) return malformed(start, "malformed reference type");
+  TRY(read_heap_type(out));
+  if (form == 0x64) *out = as_non_null(*out);
   return Err::kOk;
 }
 
-Err Reader::read_ref_type(ValType* out) {
+Err Reader::read_val_type(ValType* out) {
+  const u32 start = pos_;
   u8 byte = 0;
   TRY(read_u8(&byte));
-  if (!is_ref(static_cast<ValType>(byte))) return malformed(pos_ - 1, "malformed reference type");
-  *out = static_cast<ValType>(byte);
-  return Err::kOk;
+  const ValType type = static_cast<ValType>(byte);
+  if (is_num(type) || type == ValType::kV128) {
+    *out = type;
+    return Err::kOk;
+  }
+  if (features_.wasm3 && (byte == 0x63 || byte == 0x64)) return read_typed_ref(start, byte, out);
+  return abstract_heap(start, byte, "malformed value type", out);
+}
+
+Err Reader::read_ref_type(ValType* out) {
+  const u32 start = pos_;
+  u8 byte = 0;
+  TRY(read_u8(&byte));
+  if (byte == 0x63 || byte == 0x64) return read_typed_ref(start, byte, out);
+  return abstract_heap(start, byte, "malformed reference type", out);
 }
 
 bool is_utf8(Bytes text) {

@@ -1,65 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-// Decoder, continued: element and data segments, and the constant expressions that place and fill them.
+// Decoder, continued: element and data segments (spec, sections 5.5.12 and 5.5.14).
 #include "core/wasm/decoder.h"
 
 namespace wring {
-
-void Decoder::reference_function(u32 function, u32 offset) {
-  if (function < functions_.size())
-    functions_[function].address_taken = true;
-  else
-    invalid(offset, "unknown function %u", function);
-}
-
-// What a constant instruction pushes; kBottom for one that is not constant (spec, section 3.3.9).
-ValType Decoder::check_const_instr(const Instr& in) {
-  switch (in.op) {
-    case Opcode::kI32Const:
-    case Opcode::kI64Const:
-    case Opcode::kF32Const:
-    case Opcode::kF64Const:
-    case Opcode::kV128Const: return info_of(in.op).result;
-    case Opcode::kRefNull: return in.type;
-    case Opcode::kRefFunc: reference_function(in.index, in.offset); return ValType::kFuncRef;
-    case Opcode::kGlobalGet:
-      // Only imported globals are in scope here.
-      if (in.index >= m_->imported_globals) {
-        invalid(in.offset, "unknown global %u", in.index);
-        return ValType::kBottom;
-      }
-      if (globals_[in.index].type.is_mutable)
-        invalid(in.offset, "constant expression required: global %u is mutable", in.index);
-      return globals_[in.index].type.type;
-    default:
-      invalid(in.offset, "constant expression required: %s is not constant", info_of(in.op).text);
-      return ValType::kBottom;
-  }
-}
-
-Err Decoder::read_const_expr(Reader* r, ValType type, Range* out) {
-  out->begin = r->offset();
-  u32 depth = 0;   // of blocks: not constant, but they can be well-formed
-  u32 values = 0;  // on the stack
-  ValType found = ValType::kBottom;
-  for (;;) {
-    Instr in;
-    const u32 start = r->offset();
-    TRY(decode_instr(m_->bytes, start, r->end(), kNone, &in, diag_));
-    TRY(r->skip(in.next - start));
-    if (in.op == Opcode::kEnd && depth-- == 0) break;
-    if (in.op == Opcode::kEnd) continue;
-    if (info_of(in.op).imm == Imm::kBlock) depth++;
-    found = check_const_instr(in);
-    values++;
-  }
-  out->end = r->offset();
-  if (values != 1)
-    invalid(out->begin, "type mismatch: constant expression leaves %u values, expected one %s",
-            values, name_of(type));
-  else if (found != type)
-    invalid(out->begin, "type mismatch: expected %s, found %s", name_of(type), name_of(found));
-  return Err::kOk;
-}
 
 Err Decoder::read_elements(Reader* r) {
   u32 count = 0;
@@ -71,7 +14,7 @@ Err Decoder::read_elements(Reader* r) {
   return Err::kOk;
 }
 
-// The flags (spec, section 5.5.12): bit 0: not active; bit 1: an explicit table, or declared if not active;
+// The flags: bit 0: not active; bit 1: an explicit table, or declared if not active;
 // bit 2: expressions instead of function indices.
 Err Decoder::read_element(Reader* r, ElementSegment* out) {
   const u32 start = r->offset();
@@ -83,15 +26,17 @@ Err Decoder::read_element(Reader* r, ElementSegment* out) {
   out->mode = active      ? SegmentMode::kActive
               : flags & 2 ? SegmentMode::kDeclared
                           : SegmentMode::kPassive;
-  out->type = ValType::kFuncRef;
+  // A list of function indices has no null; 2.0 has no type for that.
+  out->type = expressions || !features_.wasm3 ? ValType::kFuncRef : as_non_null(ValType::kFuncRef);
   out->table = 0;
   if (active) {
     if (flags & 2) TRY(r->read_u32(&out->table));
-    TRY(read_const_expr(r, ValType::kI32, &out->offset));
+    const bool is_64 = out->table < tables_.size() && tables_[out->table].type.limits.is_64;
+    TRY(read_const_expr(r, is_64 ? ValType::kI64 : ValType::kI32, &out->offset));
   }
   if (flags & 3) {
     if (expressions) {
-      TRY(r->read_ref_type(&out->type));
+      TRY(read_ref_type(r, &out->type));
     } else {
       u8 kind = 0;
       TRY(r->read_u8(&kind));
@@ -101,7 +46,7 @@ Err Decoder::read_element(Reader* r, ElementSegment* out) {
   if (active) {
     if (out->table >= tables_.size())
       invalid(start, "unknown table %u", out->table);
-    else if (tables_[out->table].type.elem != out->type)
+    else if (!is_subtype(out->type, tables_[out->table].type.elem))
       invalid(start, "type mismatch: element segment of %s for a table of %s", name_of(out->type),
               name_of(tables_[out->table].type.elem));
   }
@@ -142,8 +87,10 @@ Err Decoder::read_datas(Reader* r) {
     data.mode = flags == 1 ? SegmentMode::kPassive : SegmentMode::kActive;
     if (flags == 2) TRY(r->read_u32(&data.memory));
     if (data.mode == SegmentMode::kActive) {
-      if (data.memory >= memories_.size()) invalid(start, "unknown memory %u", data.memory);
-      TRY(read_const_expr(r, ValType::kI32, &data.offset));
+      const bool is_known = data.memory < memories_.size();
+      if (!is_known) invalid(start, "unknown memory %u", data.memory);
+      const bool is_64 = is_known && memories_[data.memory].type.limits.is_64;
+      TRY(read_const_expr(r, is_64 ? ValType::kI64 : ValType::kI32, &data.offset));
     }
     u32 size = 0;
     TRY(r->read_u32(&size));

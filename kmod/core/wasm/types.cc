@@ -5,14 +5,20 @@
 namespace wring {
 
 const char* name_of(ValType t) {
-  switch (t) {
+  if (is_concrete(t)) return is_nullable(t) ? "(ref null type)" : "(ref type)";
+  const bool nullable = !(static_cast<u32>(t) & kNonNull);
+  switch (static_cast<ValType>(heap_of(t))) {
     case ValType::kI32: return "i32";
     case ValType::kI64: return "i64";
     case ValType::kF32: return "f32";
     case ValType::kF64: return "f64";
     case ValType::kV128: return "v128";
-    case ValType::kFuncRef: return "funcref";
-    case ValType::kExternRef: return "externref";
+    case ValType::kFuncRef: return nullable ? "funcref" : "(ref func)";
+    case ValType::kExternRef: return nullable ? "externref" : "(ref extern)";
+    case ValType::kExnRef: return nullable ? "exnref" : "(ref exn)";
+    case ValType::kNullFuncRef: return nullable ? "nullfuncref" : "(ref nofunc)";
+    case ValType::kNullExternRef: return nullable ? "nullexternref" : "(ref noextern)";
+    case ValType::kNullExnRef: return nullable ? "nullexnref" : "(ref noexn)";
     case ValType::kBottom: return "unknown";
   }
   return "invalid";
@@ -24,13 +30,14 @@ const char* name_of(ExternKind kind) {
     case ExternKind::kTable: return "table";
     case ExternKind::kMemory: return "memory";
     case ExternKind::kGlobal: return "global";
+    case ExternKind::kTag: return "tag";
   }
   return "invalid";
 }
 
 bool equal(Span<const ValType> a, Span<const ValType> b) {
-  static_assert(sizeof(ValType) == 1);
-  return a.size() == b.size() && (a.empty() || __builtin_memcmp(a.data(), b.data(), a.size()) == 0);
+  return a.size() == b.size() &&
+         (a.empty() || __builtin_memcmp(a.data(), b.data(), a.size() * sizeof(ValType)) == 0);
 }
 
 bool equal(const FuncType& a, const FuncType& b) {

@@ -53,6 +53,10 @@ u8* Assembler::modrm(u8* p, u8 reg, const Rm& rm) {
   }
   const Mem& m = rm.mem;
   WRING_ASSERT(m.index != kRsp && m.scale < 4);
+  if (m.rodata) {  // rip-relative: close_operand() adds the relocation
+    *p++ = field | 5;
+    return put(p, 0, 4);
+  }
   if (m.base == kNoReg) {  // SIB without base: always disp32
     u8 index = m.index == kNoReg ? 4 : low3(m.index);
     *p++ = field | 4;
@@ -71,6 +75,19 @@ u8* Assembler::modrm(u8* p, u8 reg, const Rm& rm) {
   return put(p, static_cast<u32>(m.disp), mod == 0 ? 0 : mod == 1 ? 1 : 4);
 }
 
+// Adds the immediate to an instruction complete up to there. The processor counts a rip-relative
+// distance from the end of the instruction, relocations from the end of the field.
+void Assembler::close_operand(u8* p, const Rm& rm, u64 imm, u32 imm_bytes) {
+  bool rodata = rm.is_mem() && rm.mem.rodata;
+  if (!rodata) return close(put(p, imm, imm_bytes));
+  close(p - 4);
+  Label at = here();
+  data(0, 4);
+  u32 index = static_cast<u32>(rm.mem.disp) - imm_bytes;
+  if (!code_->relocs.push({RelocKind::kRodata, at, index, 0})) failed_ = true;
+  if (imm_bytes) data(imm, imm_bytes);
+}
+
 void Assembler::encode(const Opcode& op, u8 reg, const Rm& rm, u32 imm_bytes, i64 imm) {
   u8* p = open();
   if (!p) return;
@@ -86,8 +103,7 @@ void Assembler::encode(const Opcode& op, u8 reg, const Rm& rm, u32 imm_bytes, i6
   if (op.map == 2) *p++ = 0x38;
   if (op.map == 3) *p++ = 0x3a;
   *p++ = op.byte;
-  p = modrm(p, reg, rm);
-  close(put(p, static_cast<u64>(imm), imm_bytes));
+  close_operand(modrm(p, reg, rm), rm, static_cast<u64>(imm), imm_bytes);
 }
 
 void Assembler::encode_vex(u8 opcode, u8 map, u8 pp, bool w, u8 reg, u8 vvvv, const Rm& rm,
@@ -97,12 +113,16 @@ void Assembler::encode_vex(u8 opcode, u8 map, u8 pp, bool w, u8 reg, u8 vvvv, co
   if (rm.is_mem() && rm.mem.gs) *p++ = 0x65;
   u8 b = rm.is_mem() ? rm.mem.base : rm.reg;
   bool x = rm.is_mem() && high(rm.mem.index);
-  *p++ = 0xc4;
-  *p++ = static_cast<u8>(!high(reg) << 7 | !x << 6 | !high(b) << 5 | map);
-  *p++ = static_cast<u8>(w << 7 | (~vvvv & 15) << 3 | pp);
+  if (map == 1 && !w && !x && !high(b)) {  // the short prefix says the same
+    *p++ = 0xc5;
+    *p++ = static_cast<u8>(!high(reg) << 7 | (~vvvv & 15) << 3 | pp);
+  } else {
+    *p++ = 0xc4;
+    *p++ = static_cast<u8>(!high(reg) << 7 | !x << 6 | !high(b) << 5 | map);
+    *p++ = static_cast<u8>(w << 7 | (~vvvv & 15) << 3 | pp);
+  }
   *p++ = opcode;
-  p = modrm(p, reg, rm);
-  close(put(p, imm, imm_bytes));
+  close_operand(modrm(p, reg, rm), rm, imm, imm_bytes);
 }
 
 // ---- moves
@@ -154,7 +174,11 @@ void Assembler::extend(Extend kind, Size size, Reg dst, const Rm& src) {
 
 void Assembler::lea(Size size, Reg dst, const Mem& src) { encode(sized(0x8d, size), dst, src); }
 
-void Assembler::xchg(Size size, Reg a, const Rm& b) { encode(sized(0x87, size), a, b); }
+void Assembler::xchg(Size size, Reg a, const Rm& b) {
+  Opcode op = sized(size == Size::k8 ? 0x86 : 0x87, size);
+  op.reg8 = op.rm8 = size == Size::k8;
+  encode(op, a, b);
+}
 
 void Assembler::cmov(Cc cc, Size size, Reg dst, const Rm& src) {
   encode(sized(static_cast<u8>(0x40 | cc), size, 1), dst, src);
@@ -297,17 +321,35 @@ void Assembler::andn(Size size, Reg dst, Reg inverted, const Rm& src) {
 }
 
 void Assembler::lock_alu_store(Alu op, Size size, const Mem& dst, Reg src) {
-  Opcode o = sized(static_cast<u8>(static_cast<u8>(op) << 3 | 1), size);
+  u8 base = static_cast<u8>(op) << 3;
+  Opcode o = sized(base | (size == Size::k8 ? 0 : 1), size);
+  o.reg8 = size == Size::k8;
   o.lock = true;
   encode(o, src, dst);
 }
 
 void Assembler::lock_alu_imm(Alu op, Size size, const Mem& dst, i32 value) {
-  bool byte = fits_i8(value);
-  Opcode o = sized(byte ? 0x83 : 0x81, size);
+  bool byte = fits_i8(value) || size == Size::k8;
+  Opcode o = sized(size == Size::k8 ? 0x80 : byte ? 0x83 : 0x81, size);
   o.lock = true;
-  encode(o, static_cast<u8>(op), dst, byte ? 1 : 4, value);
+  encode(o, static_cast<u8>(op), dst, byte ? 1 : min<u32>(static_cast<u32>(size), 4), value);
 }
+
+void Assembler::lock_xadd(Size size, const Mem& dst, Reg src) {
+  Opcode o = sized(size == Size::k8 ? 0xc0 : 0xc1, size, 1);
+  o.reg8 = size == Size::k8;
+  o.lock = true;
+  encode(o, src, dst);
+}
+
+void Assembler::lock_cmpxchg(Size size, const Mem& dst, Reg src) {
+  Opcode o = sized(size == Size::k8 ? 0xb0 : 0xb1, size, 1);
+  o.reg8 = size == Size::k8;
+  o.lock = true;
+  encode(o, src, dst);
+}
+
+void Assembler::mfence() { data(0xf0ae0f, 3); }
 
 // ---- control
 
@@ -335,6 +377,9 @@ constexpr u8 kCallOp[] = {0xe8}, kJmpOp[] = {0xe9};
 
 void Assembler::call_function(u32 function) {
   rel32(kCallOp, 1, RelocKind::kFunction, function, 0);
+}
+void Assembler::jmp_function(u32 function) {
+  rel32(kJmpOp, 1, RelocKind::kFunction, function, 0);
 }
 void Assembler::call_stub(StubId stub) {
   rel32(kCallOp, 1, RelocKind::kStub, static_cast<u32>(stub), 0);

@@ -53,14 +53,18 @@ enum class Extend : u8 {
 };  // in ir::MemKind's order; k64: none
 
 // [base + (index << scale) + disp], each part optional, relative to gs if asked. The index is never
-// rsp.
+// rsp. Or offset disp of the constant pool.
 struct Mem {
   Reg base = kNoReg;
   Reg index = kNoReg;
   u8 scale = 0;
   bool gs = false;
   i32 disp = 0;
+  bool rodata = false;  // then there is no base and no index
 };
+inline Mem rodata_mem(u32 offset) {
+  return {kNoReg, kNoReg, 0, false, static_cast<i32>(offset), true};
+}
 
 // A register or memory operand.
 struct Rm {
@@ -72,6 +76,47 @@ struct Rm {
 };
 
 using Label = u32;
+
+// The vector instructions. Vector registers are Reg 0 to 15 here; see vec_reg.
+enum class VecOp : u16 {
+#define VEC(name, prefix, map, byte, w, form, memory, other, needs) k##name,
+#include "core/x64/vec.def"
+#undef VEC
+  kCount
+};
+
+struct VecInfo {
+  enum Form : u8 {
+    kUnary,
+    kUnaryImm,
+    kBinary,
+    kBinaryImm,
+    kMerge,
+    kMergeImm,
+    kShiftImm,
+    kBlend,
+    kStore,
+    kStoreImm
+  } form;
+  enum Other : u8 { kNone, kFromInt, kToInt, kMemOnly } other;
+  enum Needs : u8 { kSse, kAvx, kAvx2 } needs;
+  u8 prefix, map, byte, digit, memory;
+  bool w;
+  bool has_imm() const {
+    return form == kUnaryImm || form == kBinaryImm || form == kMergeImm || form == kStoreImm ||
+           form == kShiftImm;
+  }
+  // Reads `a` as an operand of its own: the SSE form needs it in dst.
+  bool is_binary() const {
+    return form == kBinary || form == kBinaryImm || form == kShiftImm || form == kBlend;
+  }
+  bool is_merge() const { return form == kMerge || form == kMergeImm; }
+};
+extern const VecInfo kVecInfo[static_cast<u32>(VecOp::kCount)];
+inline const VecInfo& info_of(VecOp op) {
+  WRING_ASSERT(op < VecOp::kCount);
+  return kVecInfo[static_cast<u32>(op)];
+}
 
 class Assembler {
  public:
@@ -116,9 +161,30 @@ class Assembler {
   void rorx(Size size, Reg dst, const Rm& src, u8 count);
   void mulx(Size size, Reg hi, Reg lo, const Rm& src);  // times rdx
   void andn(Size size, Reg dst, Reg inverted, const Rm& src);
-  // lock prefix
+  // Atomic
   void lock_alu_store(Alu op, Size size, const Mem& dst, Reg src);
   void lock_alu_imm(Alu op, Size size, const Mem& dst, i32 value);
+  void lock_xadd(Size size, const Mem& dst, Reg src);     // src: becomes the old value
+  void lock_cmpxchg(Size size, const Mem& dst, Reg src);  // rax: expected, becomes the old value
+  void mfence();
+
+  // ---- vectors (asm_vec.cc). With AVX on, in the VEX encoding, else in the SSE one, where binary
+  // operations need dst == a and 16-byte memory operands other than vec_load's and vec_store's an
+  // aligned address.
+  void set_avx(bool avx) { avx_ = avx; }
+  bool has_avx() const { return avx_; }
+  // dst = a op b; unary operations ignore a; see vec.def.
+  void vec(VecOp op, Reg dst, Reg a, const Rm& b, u8 imm = 0);
+  void vec_shift(VecOp op, Reg dst, Reg a, u8 count);
+  void vec_blend(VecOp op, Reg dst, Reg a, const Rm& b, Reg mask);  // AVX
+  void vec_extract(VecOp op, const Rm& dst, Reg src, u8 imm = 0);
+  void vec_load(u32 bytes, Reg dst, const Mem& src);   // 4, 8: the rest zeroed; 16: unaligned
+  void vec_store(u32 bytes, const Mem& dst, Reg src);  // 4, 8, 16
+  void vec_load_rodata(u32 bytes, Reg dst, u32 offset) { vec_load(bytes, dst, rodata_mem(offset)); }
+  void vec_move(Reg dst, Reg src);
+  void vec_zero(Reg dst);
+  void vec_from_int(Size size, Reg dst, const Rm& src);  // k32, k64; the rest zeroed
+  void vec_to_int(Size size, Reg dst, Reg src);
 
   // ---- control
   void jmp(Label target);
@@ -129,6 +195,7 @@ class Assembler {
   void jmp(const Rm& target);
   void call(const Rm& target);
   void call_function(u32 function);
+  void jmp_function(u32 function);
   void call_stub(StubId stub);
   void jmp_stub(StubId stub);
   // Absolute addresses within rel32 reach.
@@ -151,6 +218,9 @@ class Assembler {
   void data_distance(Label from, Label to);
   // Pads with int3 up to a multiple of `alignment` (counted from the start of the code).
   void align(u32 alignment);
+  // Pads with nops, if need be, so that the code from here to `end`, bound later, lies in as few lines of the
+  // instruction cache as it can. No other such pad may lie between.
+  void keep_together(Label end);
 
   // ---- labels, sites
   Label new_label();
@@ -182,11 +252,11 @@ class Assembler {
     u32 at;     // kNone until bound
     u32 jumps;  // jumps emitted before it
   };
-  enum class JumpKind : u8 { kJmp, kJcc, kLea, kDistance };
+  enum class JumpKind : u8 { kJmp, kJcc, kLea, kDistance, kPad };
   struct Jump {
     u32 at;  // of its first byte
     Label label;
-    Label from;  // kDistance
+    Label from;  // kDistance; kPad: where it ends
     JumpKind kind;
     bool is_short;
     bool is_fixed;  // keeps its form
@@ -209,7 +279,11 @@ class Assembler {
   void encode(const Opcode& op, u8 reg, const Rm& rm, u32 imm_bytes = 0, i64 imm = 0);
   void encode_vex(u8 opcode, u8 map, u8 pp, bool w, u8 reg, u8 vvvv, const Rm& rm,
                   u32 imm_bytes = 0, u8 imm = 0);
+  void encode_vec(const VecInfo& info, u8 reg, u8 vvvv, const Rm& rm, u32 imm_bytes = 0,
+                  u8 imm = 0);
+  void move_vec(u8 prefix, u8 byte, u8 reg, const Rm& rm);
   static u8* modrm(u8* p, u8 reg, const Rm& rm);
+  void close_operand(u8* p, const Rm& rm, u64 imm, u32 imm_bytes);
   static Opcode sized(u8 byte, Size size, u8 map = 0);
   void data(u64 value, u32 bytes);
   void rel32(const u8* bytes, u32 count, RelocKind kind, u32 index, u64 address);
@@ -222,6 +296,7 @@ class Assembler {
   u32 begin_;  // this function's first byte
   u32 first_reloc_, first_trap_, first_call_, first_fault_, first_line_;  // and its first entries
   bool failed_ = false;
+  bool avx_ = false;
   Vec<LabelInfo> labels_;
   Vec<Jump> jumps_;
   Vec<u32> saved_;  // compact(): bytes saved by the first n jumps

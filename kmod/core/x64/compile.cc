@@ -9,10 +9,11 @@ Err compile_function(const ir::Function& f, const Bindings& bindings, const Targ
                      Diag* diag) {
   LoweredFunction lowered(arena);
   TRY(lower(f, bindings, target, options, &lowered, diag));
-  ra::RegEnv env{{kAllocatable, sizeof(kAllocatable) / sizeof(kAllocatable[0])},
-                 {},
-                 kCalleeSaved,
-                 {kScratch, ra::kNoPReg}};
+  if (lowered.uses_vectors && !(target.cpu & kCpuSse41))
+    return diag->fail(Err::kUnsupported, f.index, kNone,
+                      "floats and vectors need a CPU with SSSE3 and SSE4.1");
+  ra::RegEnv env{kAllocatable, {}, kCalleeSaved, {kScratch, vec_reg(kVecScratch)}};
+  if (lowered.uses_vectors) env.vec_regs = kVecAllocatable;
   ra::AllocationResult allocation;
   TRY(ra::allocate(lowered.lir, env, &allocation, diag));
   if (check) TRY(ra::check_allocation(lowered.lir, env, allocation, diag));

@@ -37,7 +37,7 @@ u32 cpu_features() {
   u32 extended1 = max_extended >= 0x80000001 ? cpuid(0x80000001, 0).ecx : 0;
   bool avx = os_saves_avx(leaf1) && (leaf1 >> 28 & 1);
   u32 out = 0;
-  if (leaf1 >> 19 & 1) out |= kCpuSse41;
+  if ((leaf1 >> 19 & 1) && (leaf1 >> 9 & 1)) out |= kCpuSse41;
   if (leaf1 >> 22 & 1) out |= kCpuMovbe;
   if (leaf1 >> 23 & 1) out |= kCpuPopcnt;
   if (avx) out |= kCpuAvx;

@@ -15,6 +15,7 @@ constexpr Reg kSavedRegs[] = {kRbx, kRbp, kR12};
 
 // A generator for blinding keys: xorshift64*, seeded per function.
 constexpr u64 kSeedMultiplier = 0x9e37'79b9'7f4a'7c15;
+constexpr u64 kHashMultiplier = kSeedMultiplier;
 
 }  // namespace
 
@@ -35,16 +36,20 @@ Emitter::Emitter(const ir::Function& f, const LoweredFunction& lowered,
       runs_(arena_),
       tables_(arena_),
       random_((target.random ^ (u64{f.index} + 1) * kSeedMultiplier) | 1),
-      flags_(target.random == 0) {}
+      flags_(target.random == 0) {
+  as_.set_avx(target.cpu & kCpuAvx);
+}
 
 // ---- the frame
 
 Err Emitter::plan_frame() {
   saved_ = result_.used & kCalleeSaved;
   u32 saved_bytes = kWordBytes * count_ones(saved_);
-  u64 bytes = u64{lowered_.outgoing_bytes} + u64{kWordBytes} * result_.slots + saved_bytes;
-  // At calls rsp is a multiple of 16: so it was before the call that came here.
-  if (lowered_.has_calls) bytes = align_up(bytes + kWordBytes, 16) - kWordBytes;
+  slots_at_ = static_cast<u32>(align_up(lowered_.outgoing_bytes, lowered_.has_wide ? 16 : 8));
+  u64 bytes = u64{slots_at_} + u64{kWordBytes} * result_.slots + saved_bytes;
+  // At calls rsp is a multiple of 16: so it was before the call that came here. Slots of 16 bytes are aligned, too.
+  bool aligns = lowered_.has_calls || (lowered_.has_wide && result_.slots);
+  if (aligns) bytes = align_up(bytes + kWordBytes, 16) - kWordBytes;
   if (bytes > kMaxFrameBytes)
     return diag_->fail(Err::kLimit, f_.index, kNone, "stack frame of more than %u bytes",
                        kMaxFrameBytes);
@@ -74,16 +79,19 @@ void Emitter::epilogue() {
   if (local_bytes_) as_.alu_imm(Alu::kAdd, Size::k64, kRsp, static_cast<i32>(local_bytes_));
   for (u32 i = sizeof(kSavedRegs) / sizeof(Reg); i-- > 0;)
     if (saved_ & ra::bit(kSavedRegs[i])) as_.pop(kSavedRegs[i]);
-  emit_return(&as_, target_);
 }
 
 // For calls through tables and slots, whose caller may have got here by a mispredicted signature
 // check with anything in the upper half of an i32. Falls through to the direct entry.
 void Emitter::landing_pad() {
   if (target_.ibt) as_.endbr64();
-  Span<const ValType> params = f_.module->func_type(f_.index).params;
-  for (u32 i = 0; i < min(params.size(), kArgRegCount); i++)
-    if (params[i] == ValType::kI32) as_.mov(Size::k32, kArgRegs[i], kArgRegs[i]);
+  u32 ints = 0;
+  for (ValType type : f_.module->func_type(f_.index).params) {
+    if (x64::is_vector(type)) continue;
+    if (ints == kArgRegCount) break;
+    Reg reg = kArgRegs[ints++];
+    if (type == ValType::kI32) as_.mov(Size::k32, reg, reg);
+  }
 }
 
 // ---- blocks
@@ -114,14 +122,10 @@ void Emitter::edits_before(u32 inst) {
         move(edit);
         flags_.overwritten(edit.to);
         break;
-      case ra::Edit::kSwap:
-        exchange(edit);
-        flags_.overwritten(edit.to);
-        flags_.overwritten(edit.from);
-        break;
+      case ra::Edit::kSwap: WRING_UNREACHABLE();  // there are scratch registers
       case ra::Edit::kRemat:
         WRING_ASSERT(edit.to.kind == ra::Allocation::kReg);
-        remat(edit.remat, static_cast<Reg>(edit.to.index));
+        remat(edit.remat, static_cast<ra::PReg>(edit.to.index));
         flags_.forget();  // it may take an xor
         break;
     }
@@ -129,6 +133,7 @@ void Emitter::edits_before(u32 inst) {
 }
 
 void Emitter::move(const ra::Edit& edit) {
+  if (edit.cls == ra::RegClass::kVec) return move_vector(edit);
   bool to_reg = edit.to.kind == ra::Allocation::kReg,
        from_reg = edit.from.kind == ra::Allocation::kReg;
   Reg to = static_cast<Reg>(edit.to.index), from = static_cast<Reg>(edit.from.index);
@@ -144,25 +149,19 @@ void Emitter::move(const ra::Edit& edit) {
   }
 }
 
-void Emitter::exchange(const ra::Edit& edit) {
+void Emitter::move_vector(const ra::Edit& edit) {
   bool to_reg = edit.to.kind == ra::Allocation::kReg,
        from_reg = edit.from.kind == ra::Allocation::kReg;
-  Reg to = static_cast<Reg>(edit.to.index), from = static_cast<Reg>(edit.from.index);
   if (to_reg && from_reg) {
-    as_.xchg(Size::k64, to, from);
-    return;
+    as_.vec_move(xmm(edit.to.index - kFirstVec), xmm(edit.from.index - kFirstVec));
+  } else if (to_reg) {
+    as_.vec_load(edit.bytes, xmm(edit.to.index - kFirstVec), slot(edit.from.index));
+  } else if (from_reg) {
+    as_.vec_store(edit.bytes, slot(edit.to.index), xmm(edit.from.index - kFirstVec));
+  } else {
+    as_.vec_load(edit.bytes, kVecScratch, slot(edit.from.index));
+    as_.vec_store(edit.bytes, slot(edit.to.index), kVecScratch);
   }
-  if (!to_reg && !from_reg) {
-    as_.mov(Size::k64, kScratch, slot(edit.from.index));
-    as_.xchg(Size::k64, kScratch, slot(edit.to.index));
-    as_.mov_store(Size::k64, slot(edit.from.index), kScratch);
-    return;
-  }
-  Reg in_reg = to_reg ? to : from;
-  Mem in_slot = slot(to_reg ? edit.from.index : edit.to.index);
-  as_.mov(Size::k64, kScratch, in_slot);
-  as_.mov_store(Size::k64, in_slot, in_reg);
-  as_.mov(Size::k64, in_reg, kScratch);
 }
 
 // ---- operands
@@ -177,17 +176,70 @@ Rm Emitter::rm(u32 i) const {
   return reg(i);
 }
 
-Mem Emitter::slot(u32 index) const {
-  return {kRsp, kNoReg, 0, false, static_cast<i32>(lowered_.outgoing_bytes + kWordBytes * index)};
+Reg Emitter::vreg(u32 i) const {
+  WRING_ASSERT(is_vector(i));
+  return xmm(allocation(i).index - kFirstVec);
 }
 
-Mem Emitter::mem(const Address& address) const {
+Rm Emitter::vrm(u32 i) const {
+  if (allocation(i).kind == ra::Allocation::kSlot) return slot(allocation(i).index);
+  return vreg(i);
+}
+
+void Emitter::load(const ra::Allocation& to, u32 bytes, const Mem& from) {
+  WRING_ASSERT(to.kind == ra::Allocation::kReg);
+  if (is_vector_reg(to))
+    as_.vec_load(bytes, xmm(to.index - kFirstVec), from);
+  else
+    as_.mov(bytes == 4 ? Size::k32 : Size::k64, static_cast<Reg>(to.index), from);
+}
+
+void Emitter::store(u32 bytes, const Mem& to, const ra::Allocation& from) {
+  WRING_ASSERT(from.kind == ra::Allocation::kReg);
+  if (is_vector_reg(from))
+    as_.vec_store(bytes, to, xmm(from.index - kFirstVec));
+  else
+    as_.mov_store(bytes == 4 ? Size::k32 : Size::k64, to, static_cast<Reg>(from.index));
+}
+
+u32 Emitter::rodata(u32 bytes, u64 low, u64 high) {
+  if (!code_->pooled.data()) code_->pooled = code_->arena->make_array<PooledConstant>(256);
+  if (!code_->pooled.data()) {
+    failed_ = true;
+    return 0;
+  }
+  u64 hash = ((low ^ high * 31) + bytes) * kHashMultiplier;
+  PooledConstant& known = code_->pooled[hash >> 56];
+  if (known.bytes == bytes && known.low == low && known.high == high) return known.offset;
+  u32 offset = static_cast<u32>(align_up(code_->rodata.size(), bytes));
+  if (!code_->rodata.resize(usize{offset} + bytes)) {
+    failed_ = true;
+    return 0;
+  }
+  for (u32 i = 0; i < bytes; i++)
+    code_->rodata[offset + i] = static_cast<u8>((i < 8 ? low : high) >> 8 * (i % 8));
+  known = {low, high, bytes, offset};
+  return offset;
+}
+
+Mem Emitter::slot(u32 index) const {
+  return {kRsp, kNoReg, 0, false, static_cast<i32>(slots_at_ + kWordBytes * index)};
+}
+
+Mem Emitter::mem(const Address& address) {
   Mem m;
   u32 operand = address.operand;
   switch (address.base) {
     case Base::kNone: break;
     case Base::kOperand: m.base = reg(operand++); break;
-    case Base::kMemory: m.base = kMemoryBase; break;
+    case Base::kMemory:
+      m.base = kMemoryBase;
+      code_->uses |= kUsesMemory;
+      break;
+    case Base::kConstant: {
+      const PoolConstant& c = lowered_.constants[static_cast<u32>(address.disp)];
+      return rodata_mem(rodata(c.bytes, c.low, c.high));
+    }
     case Base::kVmCtx:
       m.base = kVmCtx;
       note_vmctx_access(address.disp);
@@ -207,15 +259,15 @@ void Emitter::note_vmctx_access(i32 offset) const {
   if (is_in(WRING_VMCTX_OFFSET(pkt), WRING_VMCTX_OFFSET(hook_ctx))) code_->uses |= kUsesPacket;
   if (is_in(WRING_VMCTX_OFFSET(hook_ctx), WRING_VMCTX_OFFSET(hook_args))) code_->uses |= kUsesHost;
   if (is_in(WRING_VMCTX_OFFSET(hook_args), WRING_VMCTX_OFFSET(may_sleep))) code_->uses |= kUsesArgs;
+  if (static_cast<usize>(offset) == WRING_VMCTX_OFFSET(exception)) code_->uses |= kUsesExceptions;
 }
 
 Mem Emitter::fault_mem(const Payload& p) {
-  if (p.mem.base == Base::kMemory) {
+  if (p.mem.faults) {
     u32 origin = origin_;
     origin_ = p.mem.origin;
     as_.fault_site(as_.here(), trap_stub(TrapReason::kMemoryOutOfBounds));
     origin_ = origin;
-    code_->uses |= kUsesMemory;
   }
   return mem(p.mem);
 }
@@ -239,10 +291,13 @@ Label Emitter::add_stub(const ColdStub& stub) {
 }
 
 void Emitter::cold_stubs() {
-  for (const ColdStub& stub : stubs_) {
+  for (u32 i = 0; i < stubs_.size(); i++) {  // slow paths may add some
+    ColdStub stub = stubs_[i];
     as_.bind(stub.entry);
-    if (stub.kind == ColdStub::kFuel) {
-      as_.call_stub(StubId::kFuel);
+    if (stub.payload) {
+      emit_slow_path(stub);
+    } else if (stub.kind == ColdStub::kFuel) {
+      as_.call_stub(lowered_.uses_vectors ? StubId::kFuelVectors : StubId::kFuel);
       as_.trap_site(f_.index, stub.origin, stub.reason);
       as_.jmp(stub.back);
     } else {
@@ -271,9 +326,17 @@ Err Emitter::run() {
   prologue();
   for (Label& label : labels_) label = as_.new_label();
   if (as_.out_of_memory()) return diag_->no_memory();
+  Label end_of_loop = 0;
+  u32 loop_end = kNone;
   for (u32 i = 0; i < layout_.order.size(); i++) {
     next_block_ = i + 1 < layout_.order.size() ? layout_.order[i + 1] : kNone;
+    if (layout_.loop_end[i]) {
+      loop_end = layout_.loop_end[i];
+      end_of_loop = as_.new_label();
+      as_.keep_together(end_of_loop);
+    }
     block(layout_.order[i]);
+    if (i + 1 == loop_end) as_.bind(end_of_loop);
     if (failed_ || as_.out_of_memory()) return diag_->no_memory();
   }
   cold_stubs();
@@ -289,6 +352,7 @@ Err Emitter::run() {
   out.has_checked_stack = checks_stack_;
   code_->functions[f_.index] = out;
   code_->saved_registers |= saved_;
+  if (lowered_.uses_vectors) code_->uses |= kUsesFpu;
   return Err::kOk;
 }
 

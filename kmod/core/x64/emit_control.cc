@@ -17,27 +17,22 @@ void Emitter::control(const ra::LirInst& inst, const Payload& p) {
     case Lir::kSetCc: return set_cc(p);
     case Lir::kCmov: {
       Cc cc = compare(p);
-      return as_.cmov(cc, p.size, reg(0), rm(2));
+      as_.cmov(cc, p.size, reg(0), rm(2));
+      if (p.cond.is_float && cc == kCcNe) as_.cmov(kCcP, p.size, reg(0), rm(2));
+      return;
     }
     case Lir::kTrapCc: {
       Cc cc = compare(p);
-      return as_.jcc(cc, trap_stub(p.reason));
+      return jump_if(p.cond, cc, trap_stub(p.reason));
     }
     case Lir::kTrap:
       as_.call_stub(StubId::kTrap);
       return as_.trap_site(f_.index, origin_, p.reason);
     case Lir::kFuel: return fuel(p);
     case Lir::kStoreArg:
-      return as_.mov_store(Size::k64, {kRsp, kNoReg, 0, false, 8 * p.index}, reg(0));
     case Lir::kStoreArgImm:
-      return as_.mov_store_imm(Size::k64, {kRsp, kNoReg, 0, false, 8 * p.index},
-                               static_cast<i32>(p.imm));
     case Lir::kLoadResult:
-      return as_.mov(Size::k64, reg(0), Mem{kRsp, kNoReg, 0, false, static_cast<i32>(p.imm)});
-    case Lir::kStoreResult: {
-      i32 disp = static_cast<i32>(frame_bytes_ + 8 + p.imm);
-      return as_.mov_store(Size::k64, {kRsp, kNoReg, 0, false, disp}, reg(0));
-    }
+    case Lir::kStoreOutward: return stack_access(static_cast<Lir>(inst.op), p);
     case Lir::kCall:
       as_.call_function(static_cast<u32>(p.imm));
       return as_.call_site(f_.index, origin_);
@@ -51,7 +46,9 @@ void Emitter::control(const ra::LirInst& inst, const Payload& p) {
       as_.jmp(Rm(reg(0)));
       if (target_.sls) as_.int3();
       return;
-    case Lir::kReturn: return epilogue();
+    case Lir::kReturn: epilogue(); return emit_return(&as_, target_);
+    case Lir::kTailCall:
+    case Lir::kTailCallPtr: return tail_call(static_cast<Lir>(inst.op), p);
     default: WRING_UNREACHABLE();
   }
 }
@@ -63,6 +60,16 @@ Cc Emitter::compare(const Payload& p) {
   u32 operand = c.operand;
   Cc cc = c.cc;
   if (flags_.holds(c, allocations(), &cc)) return cc;
+  if (c.is_float) {
+    Rm b = c.b == Src::kMem ? Rm(fault_mem(p)) : vrm(operand + 1);
+    Reg a = vreg(operand);
+    as_.vec(c.size == Size::k64 ? VecOp::kUcomisd : VecOp::kUcomiss, a, a, b);
+    return cc;
+  }
+  if (c.is_vector) {
+    as_.vec(VecOp::kPtest, vreg(operand), vreg(operand), vreg(operand + 1));
+    return cc;
+  }
   if (!c.a_in_memory) {
     Reg a = reg(operand);
     if (c.b == Src::kImm) {
@@ -95,6 +102,19 @@ Cc Emitter::compare(const Payload& p) {
   return cc;
 }
 
+// Floats are equal if the flags say so and not that they are unordered.
+void Emitter::jump_if(const Condition& condition, Cc cc, Label target) {
+  if (!condition.is_float || (cc != kCcE && cc != kCcNe)) return as_.jcc(cc, target);
+  if (cc == kCcNe) {
+    as_.jcc(kCcNe, target);
+    return as_.jcc(kCcP, target);
+  }
+  Label skip = as_.new_label();
+  as_.jcc(kCcP, skip);
+  as_.jcc(kCcE, target);
+  as_.bind(skip);
+}
+
 // Clearing the register first is cheaper than extending the byte afterwards, if the comparison does
 // not read it (or its flags are there already).
 void Emitter::set_cc(const Payload& p) {
@@ -114,6 +134,10 @@ void Emitter::set_cc(const Payload& p) {
   if (!extends) as_.zero(dst);
   cc = compare(p);
   as_.setcc(cc, dst);
+  if (p.cond.is_float && (cc == kCcE || cc == kCcNe)) {
+    as_.setcc(cc == kCcE ? kCcNp : kCcP, kScratch);
+    as_.alu(cc == kCcE ? Alu::kAnd : Alu::kOr, Size::k8, dst, kScratch);
+  }
   if (extends) as_.extend(Extend::k8U, Size::k32, dst, dst);
 }
 
@@ -132,8 +156,22 @@ void Emitter::fuel(const Payload& p) {
 
 // ---- calls
 
+void Emitter::stack_access(Lir op, const Payload& p) {
+  if (op == Lir::kStoreArgImm)
+    return as_.mov_store_imm(Size::k64, stack(p.index), static_cast<i32>(p.imm));
+  u32 offset = static_cast<u32>(p.imm);
+  if (op == Lir::kLoadResult) return load(allocation(0), p.bytes, stack(offset));
+  if (op == Lir::kStoreOutward) offset += frame_bytes_ + kReturnAddressBytes;
+  store(p.bytes, stack(offset), allocation(0));
+}
+
+void Emitter::tail_call(Lir op, const Payload& p) {
+  epilogue();
+  if (op == Lir::kTailCall) return as_.jmp_function(static_cast<u32>(p.imm));
+  emit_indirect_jump(&as_, target_, kRax);
+}
+
 void Emitter::call_pointer(const Payload& p) {
-  code_->uses |= kUsesUnknown;
   if (p.src == Src::kMem)
     as_.call(fault_mem(p));
   else
@@ -161,8 +199,8 @@ void Emitter::branch(const Payload& p) {
   Cc cc = compare(p);
   u32 yes = resolved(lir_.blocks[block_].succs[0]), no = resolved(lir_.blocks[block_].succs[1]);
   if (yes == no) return jump_to(yes);
-  if (yes == next_block_) return as_.jcc(invert(cc), labels_[no]);
-  as_.jcc(cc, labels_[yes]);
+  if (yes == next_block_) return jump_if(p.cond, invert(cc), labels_[no]);
+  jump_if(p.cond, cc, labels_[yes]);
   jump_to(no);
 }
 

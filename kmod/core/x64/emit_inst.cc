@@ -12,15 +12,19 @@ constexpr u8 kByteBits = 8;
 
 }  // namespace
 
+u64 Emitter::blinding_key() {
+  random_ ^= random_ >> 12;
+  random_ ^= random_ << 25;
+  random_ ^= random_ >> 27;
+  return random_ * 0x2545'f491'4f6c'dd1d;
+}
+
 // Register loads are done with nothing live in the flags: an instruction that sets them also reads
 // them.
 void Emitter::load_constant(Reg dst, u64 value) {
   if (value == 0) return as_.zero(dst);
   if (target_.random == 0 || fits_i8(static_cast<i64>(value))) return as_.mov_imm(dst, value);
-  random_ ^= random_ >> 12;
-  random_ ^= random_ << 25;
-  random_ ^= random_ >> 27;
-  u64 key = random_ * 0x2545'f491'4f6c'dd1d;
+  u64 key = blinding_key();
   if (value <= 0xffff'ffff) {
     u32 key32 = static_cast<u32>(key >> 32);
     as_.mov_imm(dst, value ^ key32);
@@ -32,16 +36,37 @@ void Emitter::load_constant(Reg dst, u64 value) {
   }
 }
 
-void Emitter::remat(u32 index, Reg dst) {
+// The pool lies beside the code: what is in it is blinded, too.
+void Emitter::load_vector_constant(Reg dst, u32 bytes, u64 low, u64 high) {
+  if ((low | high) == 0) return as_.vec_zero(dst);
+  if (target_.random == 0) return as_.vec_load_rodata(bytes, dst, rodata(bytes, low, high));
+  u64 mask = bytes == 4 ? 0xffff'ffff : ~u64{0};
+  u64 key_low = blinding_key() & mask, key_high = bytes == 16 ? blinding_key() : 0;
+  as_.vec_load_rodata(bytes, dst, rodata(bytes, low ^ key_low, high ^ key_high));
+  as_.vec_load_rodata(bytes, kVecScratch, rodata(bytes, key_low, key_high));
+  as_.vec(VecOp::kXorps, dst, dst, kVecScratch);
+}
+
+void Emitter::remat(u32 index, ra::PReg dst) {
   const Payload& p = lowered_.payloads[lir_.insts[index].data];
+  Reg reg = static_cast<Reg>(dst < kFirstVec ? dst : dst - kFirstVec);
   switch (static_cast<Lir>(lir_.insts[index].op)) {
-    case Lir::kImm: return load_constant(dst, static_cast<u64>(p.imm));
+    case Lir::kImm: return load_constant(reg, static_cast<u64>(p.imm));
+    case Lir::kFloatImm:
+      return load_vector_constant(reg, static_cast<u32>(p.size), static_cast<u64>(p.imm), 0);
+    case Lir::kVecImm: {
+      const PoolConstant& c = lowered_.constants[static_cast<u32>(p.imm)];
+      if (c.low == ~u64{0} && c.high == ~u64{0}) return as_.vec(VecOp::kPcmpeqd, reg, reg, reg);
+      if (p.flag || (c.low | c.high) == 0) return load_vector_constant(reg, 16, c.low, c.high);
+      return as_.vec_load_rodata(16, reg, rodata(16, c.low, c.high));
+    }
     case Lir::kVmCtx:
-      code_->uses |= kUsesHost | kUsesPacket | kUsesArgs;
-      return as_.mov(Size::k64, dst, kVmCtx);
+      code_->uses |= kUsesHost | kUsesPacket | kUsesArgs | kUsesExceptions;
+      return as_.mov(Size::k64, reg, kVmCtx);
+    case Lir::kMemBase: code_->uses |= kUsesMemory; return as_.mov(Size::k64, reg, kMemoryBase);
     case Lir::kLoadParam: {
-      i32 disp = static_cast<i32>(frame_bytes_ + 8 + 8 * p.imm);
-      return as_.mov(p.size, dst, Mem{kRsp, kNoReg, 0, false, disp});
+      u32 offset = frame_bytes_ + kReturnAddressBytes + static_cast<u32>(p.imm);
+      return load({ra::Allocation::kReg, dst}, p.bytes, stack(offset));
     }
     default: WRING_UNREACHABLE();
   }
@@ -53,14 +78,21 @@ void Emitter::instruction(u32 index) {
   switch (static_cast<Lir>(inst.op)) {
     case Lir::kParams: return;
     case Lir::kImm:
+    case Lir::kFloatImm:
+    case Lir::kVecImm:
     case Lir::kVmCtx:
+    case Lir::kMemBase:
     case Lir::kLoadParam:
       // Repeated where it is needed, if it did not get a register here.
-      if (allocation(0).kind == ra::Allocation::kReg) remat(index, reg(0));
+      if (allocation(0).kind == ra::Allocation::kReg)
+        remat(index, static_cast<ra::PReg>(allocation(0).index));
       return;
     case Lir::kCopy:
-      if (!(allocation(0) == allocation(1))) as_.mov(Size::k64, reg(0), rm(1));
-      return;
+      if (allocation(0) == allocation(1)) return;
+      if (allocation(1).kind == ra::Allocation::kSlot)
+        return load(allocation(0), max<u32>(p.bytes, 8), slot(allocation(1).index));
+      if (is_vector(0)) return as_.vec_move(vreg(0), vreg(1));
+      return as_.mov(Size::k64, reg(0), reg(1));
     case Lir::kExtend: return as_.extend(p.extend, p.size, reg(0), source(p, 1));
     case Lir::kLea:
     case Lir::kAlu:
@@ -89,9 +121,29 @@ void Emitter::instruction(u32 index) {
     case Lir::kStoreImm:
     case Lir::kAluStore:
     case Lir::kAluStoreImm:
-    case Lir::kAtomicAdd:
-    case Lir::kAtomicAddImm:
+    case Lir::kAtomicAlu:
+    case Lir::kAtomicAluImm:
     case Lir::kAddPerCpu: return memory(inst, p);
+    case Lir::kAtomicXadd:
+    case Lir::kAtomicXchg:
+    case Lir::kAtomicLoop:
+    case Lir::kAtomicCas:
+    case Lir::kFence: return atomic(inst, p);
+    case Lir::kVec1:
+    case Lir::kVec2:
+    case Lir::kVecLoad:
+    case Lir::kVecStore:
+    case Lir::kVecFromInt:
+    case Lir::kVecToInt:
+    case Lir::kFloatMin:
+    case Lir::kFloatSelect:
+    case Lir::kFromU64:
+    case Lir::kTruncate:
+    case Lir::kVecShiftImm:
+    case Lir::kVecBlend:
+    case Lir::kVecInsert:
+    case Lir::kVecExtract:
+    case Lir::kVecExtractTo: return vector(inst, p);
     default: return control(inst, p);
   }
 }
@@ -225,12 +277,43 @@ void Emitter::memory(const ra::LirInst& inst, const Payload& p) {
     case Lir::kStoreImm: return as_.mov_store_imm(p.size, fault_mem(p), imm);
     case Lir::kAluStore: return as_.alu_store(p.alu, p.size, fault_mem(p), reg(0));
     case Lir::kAluStoreImm: return as_.alu_imm(p.alu, p.size, fault_mem(p), imm);
-    case Lir::kAtomicAdd: return as_.lock_alu_store(Alu::kAdd, p.size, fault_mem(p), reg(0));
-    case Lir::kAtomicAddImm: return as_.lock_alu_imm(Alu::kAdd, p.size, fault_mem(p), imm);
+    case Lir::kAtomicAlu: return as_.lock_alu_store(p.alu, p.size, fault_mem(p), reg(0));
+    case Lir::kAtomicAluImm: return as_.lock_alu_imm(p.alu, p.size, fault_mem(p), imm);
     case Lir::kAddPerCpu:
       return as_.alu(Alu::kAdd, Size::k64, reg(0), Mem{kNoReg, kNoReg, 0, true, imm});
     default: WRING_UNREACHABLE();
   }
+}
+
+// Those that leave the old value in a register.
+void Emitter::atomic(const ra::LirInst& inst, const Payload& p) {
+  switch (static_cast<Lir>(inst.op)) {
+    case Lir::kFence: return as_.mfence();
+    case Lir::kAtomicXadd: as_.lock_xadd(p.size, fault_mem(p), reg(0)); break;
+    case Lir::kAtomicXchg: as_.xchg(p.size, reg(0), fault_mem(p)); break;
+    case Lir::kAtomicCas:
+      as_.lock_cmpxchg(p.size, fault_mem(p), reg(2));
+      if (p.size == Size::k32) as_.mov(Size::k32, kRax, kRax);  // if equal, it was not written
+      break;
+    case Lir::kAtomicLoop: {
+      Reg changed = reg(1);
+      Size size = p.size == Size::k64 ? Size::k64 : Size::k32;
+      Extend extend = p.size == Size::k8    ? Extend::k8U
+                      : p.size == Size::k16 ? Extend::k16U
+                                            : Extend::k32U;
+      if (p.size == Size::k64) extend = Extend::k64;
+      as_.extend(extend, Size::k64, kRax, fault_mem(p));
+      Label again = as_.here();
+      as_.mov(size, changed, kRax);
+      as_.alu(p.alu, size, changed, reg(2));
+      as_.lock_cmpxchg(p.size, fault_mem(p), changed);
+      as_.jcc(kCcNe, again);
+      break;
+    }
+    default: WRING_UNREACHABLE();
+  }
+  if (p.size == Size::k8) as_.extend(Extend::k8U, Size::k32, reg(0), reg(0));
+  if (p.size == Size::k16) as_.extend(Extend::k16U, Size::k32, reg(0), reg(0));
 }
 
 }  // namespace wring::x64

@@ -11,8 +11,11 @@ enum class Effect : u8 { kKeeps, kResult, kLogical, kCompares, kDestroys };
 Effect effect_of(Lir op, const Payload& p, bool constants_keep) {
   switch (op) {
     case Lir::kImm: return constants_keep && p.imm != 0 ? Effect::kKeeps : Effect::kDestroys;
+    case Lir::kFloatImm:
+    case Lir::kVecImm:
     case Lir::kCopy:
     case Lir::kVmCtx:
+    case Lir::kMemBase:
     case Lir::kLoadParam:
     case Lir::kExtend:
     case Lir::kLea:
@@ -27,8 +30,22 @@ Effect effect_of(Lir op, const Payload& p, bool constants_keep) {
     case Lir::kStoreImm:
     case Lir::kStoreArg:
     case Lir::kStoreArgImm:
-    case Lir::kStoreResult:
-    case Lir::kLoadResult: return Effect::kKeeps;
+    case Lir::kStoreOutward:
+    case Lir::kLoadResult:
+    case Lir::kVec2:
+    case Lir::kVecShiftImm:
+    case Lir::kVecBlend:
+    case Lir::kVecInsert:
+    case Lir::kVecExtract:
+    case Lir::kVecExtractTo:
+    case Lir::kVecLoad:
+    case Lir::kVecStore:
+    case Lir::kVecFromInt:
+    case Lir::kVecToInt: return Effect::kKeeps;
+    case Lir::kVec1:
+      return p.vec == VecOp::kUcomiss || p.vec == VecOp::kUcomisd || p.vec == VecOp::kPtest
+                 ? Effect::kDestroys
+                 : Effect::kKeeps;
     case Lir::kAlu:
       return p.alu == Alu::kAdd || p.alu == Alu::kSub ? Effect::kResult : Effect::kLogical;
     case Lir::kAndNot: return Effect::kLogical;
@@ -37,7 +54,10 @@ Effect effect_of(Lir op, const Payload& p, bool constants_keep) {
       if (p.imm == 0) return Effect::kKeeps;
       return p.shift == Shift::kRol || p.shift == Shift::kRor ? Effect::kDestroys : Effect::kResult;
     case Lir::kSetCc:
+      if (p.cond.is_float && (p.cond.cc == kCcE || p.cond.cc == kCcNe)) return Effect::kDestroys;
+      return Effect::kCompares;
     case Lir::kCmov:
+    case Lir::kFloatSelect:
     case Lir::kTrapCc: return Effect::kCompares;
     default: return Effect::kDestroys;
   }
@@ -78,7 +98,8 @@ bool FlagTracker::holds(const Condition& c, const ra::Allocation* locations, Cc*
     return false;
   if (!(locations[c.operand] == a_)) return false;
   if (kind_ == kCompare) {
-    if (c.test != condition_.test || c.b != condition_.b ||
+    if (c.test != condition_.test || c.is_float != condition_.is_float ||
+        c.is_vector != condition_.is_vector || c.b != condition_.b ||
         register_operands(c) != register_operands(condition_))
       return false;
     return c.b == Src::kImm ? c.imm == condition_.imm : locations[c.operand + 1] == b_;

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0 Hook entries: what runs between the kernel's call and the
-// program, as short as it can be (x64.h lists the steps).
+// SPDX-License-Identifier: GPL-2.0
+// Hook entries: what runs between the kernel's call and the program, as short as it can be (x64.h lists the steps).
 #include "core/x64/stub_util.h"
 #include "core/x64/x64.h"
 
@@ -18,16 +18,21 @@ class HookEmitter {
     Label start = as_.here();
     plan();
     Label busy = as_.new_label(), bad = as_.new_label(), finish = as_.new_label(),
-          leave = as_.new_label();
+          leave = as_.new_label(), unusable = as_.new_label(), uncaught = as_.new_label();
     if (target_.ibt) as_.endbr64();
     for (u32 i = 0; i < saved_count_; i++) as_.push(saved_[i]);
     load_vmctx();
     as_.bit_test_set(vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
     as_.jcc(kCcB, busy);
+    if (manages_fpu_) begin_fpu(unusable);
     context();
     enter();
     as_.call_function(entry_.func);
     Label returned = as_.here();
+    if (uses(kUsesExceptions)) {
+      as_.alu_imm(Alu::kCmp, Size::k64, vmctx_field(WRING_VMCTX_OFFSET(exception)), 0);
+      as_.jcc_long(kCcNe, uncaught);
+    }
     check_verdict(bad);
     as_.bind(finish);
     finish_invocation();
@@ -37,10 +42,23 @@ class HookEmitter {
     pad_to_trap_exit(&as_, returned);
     load_vmctx();
     as_.mov(Size::k32, kRdx, vmctx_field(WRING_VMCTX_OFFSET(trap_reason)));
+    Label trapped = as_.here();
     report(kHookTrap);
     as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(trap_reason)), 0);
     as_.jmp(finish);
 
+    if (uses(kUsesExceptions)) {
+      as_.bind(uncaught);
+      as_.mov(Size::k64, kRdi, kVmCtx);
+      call_from_invocation(libcall_address(Libcall::kUncaught));
+      as_.mov(Size::k32, kRdx, kRax);
+      as_.jmp(trapped);
+    }
+
+    if (manages_fpu_) {
+      as_.bind(unusable);
+      as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
+    }
     as_.bind(busy);
     as_.zero(kRdx);
     report(kHookMiss);
@@ -62,6 +80,9 @@ class HookEmitter {
 
   void plan() {
     can_trap_ = !code_->traps.empty() || uses(kUsesHost);
+    manages_fpu_ = uses(kUsesFpu) && entry_.fpu_begin;
+    // Where the hook's stack need not be aligned, vector code gets one that is.
+    switches_stack_ = entry_.own_stack || uses(kUsesFpu);
     save(kVmCtx);
     if (uses(kUsesFuel)) save(kFuel);
     if (uses(kUsesMemory)) save(kMemoryBase);
@@ -70,7 +91,8 @@ class HookEmitter {
     for (u8 reg = 0; reg < 16; reg++)
       if (lost & ra::bit(reg)) save(static_cast<Reg>(reg));
     // An odd number of words keeps the C ABI's alignment for host functions.
-    if (!entry_.own_stack && uses(kUsesHost) && saved_count_ % 2 == 0) save(kScratch);
+    area_bytes_ = static_cast<u32>(align_up(entry_.tail_bytes, 16));
+    if (!switches_stack_ && uses(kUsesHost) && saved_count_ % 2 == 0) save(kScratch);
   }
 
   // gs points to this CPU's copies of per-CPU variables.
@@ -82,6 +104,20 @@ class HookEmitter {
       as_.mov_imm(kVmCtx, entry_.percpu_vmctx);
       as_.mov(Size::k64, kVmCtx, Mem{kVmCtx, kNoReg, 0, true, 0});
     }
+  }
+
+  // A call on the hook's stack below the saved registers.
+  void call_keeping(Reg reg, u64 address) {
+    u32 words = saved_count_ % 2 == 0 ? 1 : 2;
+    for (u32 i = 0; i < words; i++) as_.push(reg);
+    as_.call_address(address);
+    for (u32 i = 0; i < words; i++) as_.pop(reg);
+  }
+
+  void begin_fpu(Label unusable) {
+    call_keeping(kRdi, entry_.fpu_begin);
+    as_.test(Size::k32, kRax, kRax);
+    as_.jcc(kCcE, unusable);
   }
 
   void context() {
@@ -99,12 +135,16 @@ class HookEmitter {
   }
 
   void enter() {
-    if (entry_.own_stack) {
+    if (switches_stack_) {
       as_.mov(Size::k64, kRax, kRsp);
-      as_.mov(Size::k64, kRsp, vmctx_field(WRING_VMCTX_OFFSET(stack_top)));
+      if (entry_.own_stack)
+        as_.mov(Size::k64, kRsp, vmctx_field(WRING_VMCTX_OFFSET(stack_top)));
+      else
+        as_.alu_imm(Alu::kAnd, Size::k64, kRsp, -16);
       as_.push(kRax);
       as_.push(kRax);  // padding
     }
+    if (area_bytes_) as_.alu_imm(Alu::kSub, Size::k64, kRsp, static_cast<i32>(area_bytes_));
     if (can_trap_) as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(entry_sp)), kRsp);
     if (uses(kUsesMemory))
       as_.mov(Size::k64, kMemoryBase, vmctx_field(WRING_VMCTX_OFFSET(memory_base)));
@@ -126,8 +166,11 @@ class HookEmitter {
   }
 
   void finish_invocation() {
-    if (entry_.own_stack)
-      as_.mov(Size::k64, kRsp, Mem{kRsp, kNoReg, 0, false, 8 * (kStackWords - 1)});
+    if (switches_stack_)
+      as_.mov(Size::k64, kRsp, stack(area_bytes_ + 8 * (kStackWords - 1)));
+    else if (area_bytes_)
+      as_.alu_imm(Alu::kAdd, Size::k64, kRsp, static_cast<i32>(area_bytes_));
+    if (manages_fpu_) call_keeping(kRax, entry_.fpu_end);
     as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
   }
 
@@ -139,12 +182,20 @@ class HookEmitter {
   // rdx is the value; leaves the verdict in eax.
   void report(HookEvent event) {
     if (!entry_.slow_path) return as_.mov_imm(kRax, entry_.default_verdict);
-    bool on_own_stack = entry_.own_stack && event != kHookMiss;
-    bool pad = !on_own_stack && saved_count_ % 2 == 0;
     as_.mov(Size::k64, kRdi, kVmCtx);
     as_.mov_imm(kRsi, event);
+    if (event != kHookMiss) return call_from_invocation(entry_.slow_path);
+    bool pad = saved_count_ % 2 == 0;
     if (pad) as_.push(kRdx);
     as_.call_address(entry_.slow_path);
+    if (pad) as_.pop(kRdx);
+  }
+
+  // A call on the stack the program ran on.
+  void call_from_invocation(u64 address) {
+    bool pad = !switches_stack_ && saved_count_ % 2 == 0;
+    if (pad) as_.push(kRdx);
+    as_.call_address(address);
     if (pad) as_.pop(kRdx);
   }
 
@@ -153,6 +204,9 @@ class HookEmitter {
   CodeBuilder* code_;
   Assembler& as_;
   bool can_trap_ = false;
+  bool manages_fpu_ = false;
+  bool switches_stack_ = false;
+  u32 area_bytes_ = 0;  // what tail calls pass arguments in
   Reg saved_[8];
   u32 saved_count_ = 0;
 };

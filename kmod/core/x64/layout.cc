@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0 Block layout. The order is kept as a linked list, in which each
-// loop's blocks are followed by a marker that stays where the loop ends, so that rotating a loop
+// SPDX-License-Identifier: GPL-2.0
+// Block layout. The order is kept as a linked list, in which each loop's blocks are followed by a marker that stays where the loop ends, so that rotating a loop
 // takes constant time.
 #include "core/x64/layout.h"
 
@@ -30,7 +30,7 @@ class Planner {
     for (u32 b = blocks_; b-- > 0;)
       if (f_.blocks[b].loop_header == b && is_listed(b)) rotate(b);
     collect();
-    return true;
+    return find_loops();
   }
 
  private:
@@ -111,6 +111,28 @@ class Planner {
     for (u32 b = 0; b < blocks_; b++)
       if (out_->target[b] == b && is_cold(b)) out_->order[count++] = b;
     out_->order = out_->order.slice(0, count);
+  }
+
+  // Loops without loops in them, as stretches of the order; cold blocks do not count.
+  bool find_loops() {
+    Span<u32> first = f_.arena->make_array<u32>(blocks_);
+    out_->loop_end = f_.arena->make_array<u32>(out_->order.size());
+    if (blocks_ && (!first.data() || !out_->loop_end.data())) return false;
+    for (u32& place : first) place = kNone;
+    u32 next_header = blocks_;
+    for (u32 b = blocks_; b-- > 0;) {
+      if (f_.blocks[b].loop_header != b) continue;
+      if (next_header < f_.blocks[b].loop_end) first[b] = blocks_;  // not innermost
+      next_header = b;
+    }
+    for (u32& end : out_->loop_end) end = 0;
+    for (u32 place = 0; place < out_->order.size(); place++) {
+      u32 header = f_.blocks[out_->order[place]].loop_header;
+      if (header == kNone || first[header] == blocks_ || is_cold(out_->order[place])) continue;
+      if (first[header] == kNone) first[header] = place;
+      out_->loop_end[first[header]] = place + 1;
+    }
+    return true;
   }
 
   const ra::LirFunction& f_;

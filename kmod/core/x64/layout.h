@@ -10,6 +10,8 @@ struct Layout {
   Span<u32> order;  // blocks to emit
   Span<u32>
       target;  // by block: itself, or where jumps to it lead because it holds nothing but a jump
+  // By place in `order`: one past the last place of the innermost loop that begins there; 0 elsewhere.
+  Span<u32> loop_end;
 };
 
 // Blocks that only jump are skipped over; loops that test at the top are rotated to test at the

@@ -41,6 +41,8 @@ Err Lowering::prepare() {
   for (u32& v : vreg_of_) v = kNone;
   for (u32& p : pending_at_) p = kNone;
   for (LoopConstant& c : loop_constants_) c = {};
+  if (!layout_call(f_.module->func_type(f_.index), arena_, &layout_)) return diag_->no_memory();
+  keeps_params_ = layout_.result_bytes == 0;
   compute_epochs();
   compute_loops();
   link_results();
@@ -130,16 +132,31 @@ void Lowering::lower_inst(Value v) {
     case Op::kParam:
     case Op::kResult:
     case Op::kConst:
+    case Op::kVConst:
     case Op::kVmCtx:
+    case Op::kMemBase:
     case Op::kZExtI32:
       return;  // set by lower_params, lower_call; constants and aliases have no place of their own
     case Op::kPhi: WRING_UNREACHABLE();
     case Op::kSelect: return lower_select(v);
     case Op::kLoad:
+    case Op::kLoadMem:
     case Op::kLoadRaw:
-    case Op::kLoadGs: return lower_load(v);
+    case Op::kLoadGs:
+      if (at(v).type == Type::kV128) return lower_simd(v);
+      return lower_load(v);
+    case Op::kLoadLane:
+    case Op::kLoadLaneMem:
+    case Op::kStoreLane:
+    case Op::kStoreLaneMem: return lower_simd(v);
     case Op::kStore:
+    case Op::kStoreMem:
     case Op::kStoreRaw: return lower_store(v);
+    case Op::kAtomicLoad:
+    case Op::kAtomicStore:
+    case Op::kAtomicRmw:
+    case Op::kAtomicCas:
+    case Op::kFence: return lower_atomic(v);
     case Op::kAddRaw:
     case Op::kAtomicAddRaw: return lower_add_memory(v);
     case Op::kPerCpu: {
@@ -163,16 +180,29 @@ void Lowering::lower_inst(Value v) {
     case Op::kSwitch:
     case Op::kTrap: return lower_terminator(v);
     case Op::kReturn: return lower_return(v);
+    case Op::kTailCall:
+    case Op::kTailCallPtr: return lower_tail_call(v);
     default:
-      if (ir::is_compare(at(v).op)) return lower_compare(v);
+      if (ir::is_compare(at(v).op) || ir::is_float_compare(at(v).op)) return lower_compare(v);
+      if (ir::is_float(at(v).op)) return lower_float(v);
+      if (ir::is_simd(at(v).op)) return lower_simd(v);
       return lower_arith(v);
   }
 }
 
 // ---- instructions
 
-ra::VReg Lowering::new_vreg() {
-  if (!lir_.vregs.push({ra::RegClass::kInt, 8, kNone})) fail_no_memory();
+ra::VReg Lowering::new_vreg(Type type) {
+  ra::VRegInfo info{ra::RegClass::kInt, 8, kNone};
+  if (type == Type::kF32 || type == Type::kF64 || type == Type::kV128) {
+    info.cls = ra::RegClass::kVec;
+    if (type == Type::kV128) {
+      info.slot_bytes = 16;
+      out_->has_wide = true;
+    }
+    out_->uses_vectors = true;
+  }
+  if (!lir_.vregs.push(info)) fail_no_memory();
   return lir_.vregs.size() - 1;
 }
 
@@ -214,9 +244,17 @@ void Lowering::finish() {
     block.end = count - block.end;
   }
   for (u32 i = 0; i < count; i++) {
-    Lir op = static_cast<Lir>(lir_.insts[i].op);
-    if (op == Lir::kImm || op == Lir::kVmCtx || op == Lir::kLoadParam)
-      lir_.vregs[lir_.operands_of(i)[0].vreg].remat = i;
+    switch (static_cast<Lir>(lir_.insts[i].op)) {
+      case Lir::kLoadParam:
+        if (!keeps_params_) break;
+        [[fallthrough]];
+      case Lir::kImm:
+      case Lir::kFloatImm:
+      case Lir::kVecImm:
+      case Lir::kVmCtx:
+      case Lir::kMemBase: lir_.vregs[lir_.operands_of(i)[0].vreg].remat = i; break;
+      default: break;
+    }
   }
 }
 
@@ -239,34 +277,52 @@ Value Lowering::resolve(Value v, Size size) const {
 
 ra::VReg Lowering::reg(Value v) {
   v = strip_zext(v);
-  if (at(v).op == Op::kConst || at(v).op == Op::kVmCtx) {
+  if (is_constant(v)) {
     u32 loop = outermost_[block_];
     if (loop == kNone || f_.blocks[block_].is_cold) return reg_at_use(v);
     LoopConstant& c = loop_constants_[v];
     if (c.loop != loop) {
       ir::BlockId before = f_.blocks[loop].idom;
-      c = {loop, new_vreg()};
+      c = {loop, new_vreg(at(v).type)};
       if (!pending_.push({v, c.vreg, pending_at_[before]})) fail_no_memory();
       pending_at_[before] = pending_.size() - 1;
     }
     return c.vreg;
   }
-  if (vreg_of_[v] == kNone) vreg_of_[v] = new_vreg();
-  return vreg_of_[v];
+  return result(v);
 }
 
 ra::VReg Lowering::reg_at_use(Value v) {
   v = strip_zext(v);
-  if (at(v).op != Op::kConst && at(v).op != Op::kVmCtx) return reg(v);
-  VReg vreg = new_vreg();
+  if (!is_constant(v)) return reg(v);
+  VReg vreg = new_vreg(at(v).type);
   set_constant(v, vreg);
   return vreg;
 }
 
 void Lowering::set_constant(Value v, VReg vreg) {
+  const ir::Inst& inst = at(v);
   Payload p;
-  p.imm = at(v).imm;
-  add_insn(at(v).op == Op::kConst ? Lir::kImm : Lir::kVmCtx, Operands().def(vreg), p);
+  p.imm = inst.imm;
+  Lir op = Lir::kImm;
+  switch (inst.op) {
+    case Op::kVmCtx: op = Lir::kVmCtx; break;
+    case Op::kMemBase: op = Lir::kMemBase; break;
+    case Op::kVConst: return set_vector(vreg, ir::v128_of(inst), true);
+    default:
+      if (inst.type == Type::kI32 || inst.type == Type::kI64) break;
+      op = Lir::kFloatImm;
+      p.size = inst.type == Type::kF64 ? Size::k64 : Size::k32;
+  }
+  add_insn(op, Operands().def(vreg), p);
+}
+
+void Lowering::set_vector(VReg vreg, ir::V128 value, bool is_chosen) {
+  Payload p;
+  p.imm = out_->constants.size();
+  p.flag = is_chosen;
+  if (!out_->constants.push({value.low, value.high, 16})) fail_no_memory();
+  add_insn(Lir::kVecImm, Operands().def(vreg), p);
 }
 
 ra::VReg Lowering::constant(i64 value) {
@@ -284,15 +340,14 @@ void Lowering::flush_constants(ir::BlockId b) {
 }
 
 ra::VReg Lowering::result(Value v) {
-  if (vreg_of_[v] == kNone) vreg_of_[v] = new_vreg();
+  if (vreg_of_[v] == kNone) vreg_of_[v] = new_vreg(at(v).type);
   return vreg_of_[v];
 }
 
 bool Lowering::is_last_use(Value v) const {
   v = strip_zext(v);
   const ir::Block& block = f_.blocks[block_];
-  if (at(v).op == Op::kConst || at(v).op == Op::kVmCtx)
-    return outermost_[block_] == kNone || block.is_cold;
+  if (is_constant(v)) return outermost_[block_] == kNone || block.is_cold;
   // A value from outside the loop is needed again in the next iteration.
   return !is_needed(v) && is_in_this_loop(v);
 }
@@ -330,6 +385,7 @@ u64 Lowering::upper_bound(Value v, u32 depth) const {
   i64 c;
   switch (inst.op) {
     case Op::kLoad:
+    case Op::kLoadMem:
     case Op::kLoadRaw:
     case Op::kLoadGs: {
       auto kind = static_cast<ir::MemKind>(inst.aux);

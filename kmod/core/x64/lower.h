@@ -13,17 +13,27 @@
 #include "core/base/bitset.h"
 #include "core/ir/ir.h"
 #include "core/link/binding.h"
+#include "core/x64/abi.h"
 #include "core/x64/insts.h"
 #include "core/x64/x64.h"
 
 namespace wring::x64 {
 
+// A constant that is a memory operand: its first `bytes` bytes.
+struct PoolConstant {
+  u64 low, high;
+  u8 bytes;
+};
+
 struct LoweredFunction {
-  explicit LoweredFunction(Arena* arena) : lir(arena), payloads(arena) {}
+  explicit LoweredFunction(Arena* arena) : lir(arena), payloads(arena), constants(arena) {}
   ra::LirFunction lir;
   Vec<Payload> payloads;
+  Vec<PoolConstant> constants;
   u32 outgoing_bytes = 0;  // the frame's area for stack arguments and results of calls
   bool has_calls = false;
+  bool uses_vectors = false;  // vector registers
+  bool has_wide = false;      // V128 in them
 };
 
 // f: optimized, critical edges split. Memory for *out comes from its arena and f's stays untouched.
@@ -35,7 +45,13 @@ Err lower(const ir::Function& f, const Bindings& bindings, const Target& target,
 constexpr u32 kMaxChain = 4;
 
 inline bool is_load(ir::Op op) {
-  return op == ir::Op::kLoad || op == ir::Op::kLoadRaw || op == ir::Op::kLoadGs;
+  return op == ir::Op::kLoad || op == ir::Op::kLoadMem || op == ir::Op::kLoadRaw ||
+         op == ir::Op::kLoadGs;
+}
+inline bool is_vector(ir::Type type) { return type >= ir::Type::kF32; }
+// Of a value of that type in a vector register.
+inline u8 vector_bytes(ir::Type type) {
+  return type == ir::Type::kF32 ? 4 : type == ir::Type::kF64 ? 8 : 16;
 }
 
 // Operands of an instruction under construction, in the order insts.def lists them.
@@ -48,7 +64,7 @@ class Operands {
   Operands& def_like(ra::VReg v, u8 operand) {
     return add(v, ra::OperandKind::kDef, ra::Constraint::kReuse, operand);
   }
-  Operands& def_fixed(ra::VReg v, Reg reg, bool early = false) {
+  Operands& def_fixed(ra::VReg v, ra::PReg reg, bool early = false) {
     return add(v, ra::OperandKind::kDef, ra::Constraint::kFixed, reg, early);
   }
   Operands& use(ra::VReg v) { return add(v, ra::OperandKind::kUse, ra::Constraint::kReg); }
@@ -56,7 +72,7 @@ class Operands {
     return add(v, ra::OperandKind::kUse, ra::Constraint::kReg, kNoReg, true);
   }
   Operands& use_any(ra::VReg v) { return add(v, ra::OperandKind::kUse, ra::Constraint::kAny); }
-  Operands& use_fixed(ra::VReg v, Reg reg) {
+  Operands& use_fixed(ra::VReg v, ra::PReg reg) {
     return add(v, ra::OperandKind::kUse, ra::Constraint::kFixed, reg);
   }
   u8 count() const { return count_; }
@@ -69,7 +85,7 @@ class Operands {
     list_[count_++] = {v, kind, constraint, reg, other};
     return *this;
   }
-  static constexpr u8 kMax = 16;
+  static constexpr u8 kMax = 32;  // a call: all argument and result registers, and the callee
   ra::Operand list_[kMax];
   u8 count_ = 0;
 };
@@ -95,14 +111,21 @@ class Lowering {
   // What an operand that may be anything turned out to be.
   struct Source {
     Src kind = Src::kOperand;
-    Value value = kNone;
+    Value value = kNone;   // if kOperand, unless
+    VReg vreg = kNone;     // it is this, set in this tile
     i32 imm = 0;
     AddressMatch mem;
   };
   struct ConditionMatch {
     Condition cond;
     Value a = kNone, b = kNone;  // as far as they are operands
+    VReg a_vreg = kNone, b_vreg = kNone;  // is_vector: these
     AddressMatch mem;            // a or b
+  };
+  // What the uses seen so far read of a vector, as far as they said so.
+  struct Demand {
+    u32 uses = 0;
+    u16 bytes = 0;
   };
   // A constant used inside a loop: its register is set just before the outermost loop.
   struct LoopConstant {
@@ -126,10 +149,15 @@ class Lowering {
   const ir::Inst& at(Value v) const { return f_.insts[v]; }
   Value arg(Value v, u32 i) const { return f_.insts[v].arg[i]; }
   Size size_of(Value v) const { return at(v).type == ir::Type::kI64 ? Size::k64 : Size::k32; }
-  VReg new_vreg();
+  VReg new_vreg(ir::Type type = ir::Type::kI64);
   void add_insn(Lir op, const Operands& operands, const Payload& payload = {});
   void end_tile();  // what was added since the last one is in order
   void fail_no_memory() { failed_ = true; }
+  // Whether the value is made anew where it is needed, or once in front of a loop.
+  bool is_constant(Value v) const {
+    Op op = at(v).op;
+    return op == Op::kConst || op == Op::kVConst || op == Op::kVmCtx || op == Op::kMemBase;
+  }
 
   // The value's register; all 64 bits are right (I32: zero-extended).
   VReg reg(Value v);
@@ -139,6 +167,7 @@ class Lowering {
   VReg reg_at_use(Value v);
   VReg constant(i64 value);  // a fresh one, set here
   void set_constant(Value v, VReg vreg);
+  void set_vector(VReg vreg, ir::V128 value, bool is_chosen);  // is_chosen: by the module's author
   VReg result(Value v);  // the register the instruction has to set: a fresh one if nothing reads it
   bool is_needed(Value v) const { return vreg_of_[v] != kNone; }
   // Whether the phi becomes a block parameter. Of a loop header's, not all uses were seen when a
@@ -217,25 +246,68 @@ class Lowering {
   // A load of exactly `size` bytes that may join the current tile; marks it as covered.
   bool fold_load(Value v, Size size, AddressMatch* mem);
   AddressMatch match_address(Value access);
-  AddressMatch match_linear(const ir::Inst& access);
+  AddressMatch match_linear(Value index, i64 offset);
   AddressMatch match_raw(const ir::Inst& access);
   void set_index_sum(AddressMatch* m, i64 addend);
   void add_address(Operands* ops, Payload* p, const AddressMatch& mem);
   void lower_load(Value v);
   void lower_store(Value v);
+  Value value_to_store(Value store) const;
   bool lower_modify(Value v);
   void lower_add_memory(Value v);
   Value stored_value(Value v, u32 bytes, bool exclusive) const;
   bool same_location(Value load, Value store) const;
 
+  // ---- lower_atomic.cc
+  void lower_atomic(Value v);
+  void lower_atomic_rmw(Value v);
+
+  // ---- lower_float.cc
+  bool has_avx() const { return target_.cpu & kCpuAvx; }
+  // A memory operand with these bytes. Not for what the module's author chose, if constants are blinded.
+  AddressMatch constant_operand(u64 low, u64 high, u8 bytes);
+  // v as an operand of which an instruction reads `bytes` bytes; a load or constant becomes a memory operand.
+  Source vec_source(Value v, u8 bytes);
+  // Of two operands whose order does not matter: *a gets a register.
+  Source either_vec_source(Value* a, Value b, u8 bytes);
+  void emit_vec1(Value v, VecOp op, const Source& s, u8 imm8 = 0);
+  void emit_vec2(Value v, VecOp op, Value a, const Source& b, u8 imm8 = 0);
+  VReg vec2(VReg dst, VecOp op, VReg a, const Source& b, u8 imm8 = 0);
+  Source mask_source(ir::Type type, u32 lane32, u64 lane64);
+  void add_vec_source(Operands* ops, Payload* p, const Source& s);
+  void lower_float(Value v);
+  void lower_min_max(Value v);
+  void lower_copysign(Value v);
+  void lower_convert(Value v);
+  void lower_truncate(Value v);
+  void lower_bitcast(Value v);
+  void lower_float_select(Value v);
+  bool lower_select_min_max(Value v);
+  bool lower_select_mask(Value v);
+  bool is_quiet(Value v, u32 depth = 0) const;
+  void match_float_compare(ConditionMatch* m, const ir::Inst& inst, bool exclusive);
+
+  // ---- lower_simd.cc, lower_simd_lanes.cc
+  friend class SimdLowering;
+  void lower_simd(Value v);
+  // lower_simd_demand.cc: which bytes of a vector are read at all, a bit each: once everything that uses it was lowered.
+  u32 demanded(Value v) const;
+  void demand(Value v, u32 bytes);
+  bool is_vector_test(Value v) const;
+  void match_vector_test(ConditionMatch* m, Value v);
+
   // ---- lower_call.cc
   void lower_params();
   void lower_call(Value v);
+  void lower_host_call(Value v);
   void lower_return(Value v);
-  void store_arg(Value v, u32 index);
-  void load_stack_results(Value first, u32 stack_args);
-  void fixed_values(Span<const Value> values, VReg* out);
+  void lower_tail_call(Value v);
+  void store_arg(Value v, u32 offset);
+  void store_outward(Value v, u32 offset);
+  void load_stack_results(Value first, const CallLayout& layout);
+  void use_fixed_values(Operands* ops, Span<Value> values, Span<const Place> places);
   void link_results();
+  const FuncType& callee_type(const ir::Inst& call) const;
 
   const ir::Function& f_;
   const Bindings& bindings_;
@@ -252,6 +324,9 @@ class Lowering {
   Span<u32> epoch_;     // by Value: writes, calls and checks before it in its block
   Span<u32>
       next_result_;  // by Value: chain of Result instructions of a call; empty if there are none
+  CallLayout layout_;        // of this function's own type
+  bool keeps_params_ = true;  // stack parameters stay where the caller put them
+  Span<Demand> demands_;  // by Value; empty in functions without vectors
   BitSet covered_;   // loads that joined a tile
   Span<u32> outermost_;   // by block: header of the outermost loop around it, or kNone
   Span<u32> pred_index_;  // by block with one successor: its number among that one's predecessors

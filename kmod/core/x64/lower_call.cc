@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
-// Lowering of parameters, calls and returns: what goes into which register or stack place (x64.h).
+// Lowering of parameters, calls and returns: what goes into which register or stack place (abi.h).
 #include "core/x64/lower.h"
 
 namespace wring::x64 {
 
 using ir::Type;
 using ir::Value;
+
+namespace {
+
+// How many bytes of a value pass between a register and the stack. An i32 is extended when it comes back.
+u8 word_bytes(Type type) {
+  switch (type) {
+    case Type::kI32:
+    case Type::kF32: return 4;
+    case Type::kV128: return 16;
+    default: return 8;
+  }
+}
+
+}  // namespace
 
 // Chains each call's Result instructions, so that the call knows which of its results are needed.
 void Lowering::link_results() {
@@ -29,7 +43,8 @@ void Lowering::lower_params() {
   Operands regs;
   for (Value v : f_.blocks[0].insts) {
     if (at(v).op != Op::kParam || !is_needed(v)) continue;
-    if (at(v).aux < kArgRegCount) regs.def_fixed(result(v), kArgRegs[at(v).aux]);
+    const Place& place = layout_.params[at(v).aux];
+    if (place.reg != ra::kNoPReg) regs.def_fixed(result(v), place.reg);
   }
   add_insn(Lir::kParams, regs);
   if (options_.consume_fuel) {
@@ -38,38 +53,73 @@ void Lowering::lower_params() {
     add_insn(Lir::kFuel, Operands(), p);
   }
   for (Value v : f_.blocks[0].insts) {
-    if (at(v).op != Op::kParam || !is_needed(v) || at(v).aux < kArgRegCount) continue;
+    if (at(v).op != Op::kParam || !is_needed(v)) continue;
+    const Place& place = layout_.params[at(v).aux];
+    if (place.reg != ra::kNoPReg) continue;
     Payload p;
-    p.imm = at(v).aux - kArgRegCount;
-    p.size = size_of(v);  // also re-extends an i32
+    p.imm = place.offset;
+    p.bytes = word_bytes(at(v).type);
     add_insn(Lir::kLoadParam, Operands().def(result(v)), p);
   }
   end_tile();
 }
 
-// Passes `v` as stack argument `index` of the call being lowered.
-void Lowering::store_arg(Value v, u32 index) {
+// Passes `v` on the stack to the call being lowered.
+void Lowering::store_arg(Value v, u32 offset) {
   Payload p;
   i64 c;
   if (is_const(v, &c) && fits_i32(c) && may_inline(c)) {
-    p.index = static_cast<u16>(index);
+    p.index = static_cast<u16>(offset);
     p.imm = c;
     return add_insn(Lir::kStoreArgImm, Operands(), p);
   }
-  p.index = static_cast<u16>(index);
+  p.imm = offset;
+  p.bytes = at(v).type == Type::kV128 ? 16 : 8;
   VReg value = reg(v);
   add_insn(Lir::kStoreArg, Operands().use(value), p);
+}
+
+// Passes `v` on the stack to the caller, or to the callee of a tail call.
+void Lowering::store_outward(Value v, u32 offset) {
+  Payload p;
+  p.imm = offset;
+  p.bytes = at(v).type == Type::kV128 ? 16 : 8;
+  VReg value = reg_at_use(v);
+  add_insn(Lir::kStoreOutward, Operands().use(value), p);
+}
+
+// Uses of those of the values that have their place in a register. No two of the registers used are alike.
+void Lowering::use_fixed_values(Operands* ops, Span<Value> values, Span<const Place> places) {
+  u8 first = ops->count();
+  for (u32 i = 0; i < values.size(); i++) {
+    if (places[i].reg == ra::kNoPReg) continue;
+    VReg vreg = reg_at_use(values[i]);
+    for (u8 j = first; j < ops->count(); j++) {
+      if ((*ops)[j].vreg != vreg) continue;
+      Type type = at(values[i]).type;
+      Payload p;
+      p.bytes = word_bytes(type);
+      VReg copy = new_vreg(type);
+      add_insn(Lir::kCopy, Operands().def(copy).use_any(vreg), p);
+      vreg = copy;
+      break;
+    }
+    ops->use_fixed(vreg, places[i].reg);
+  }
+}
+
+const FuncType& Lowering::callee_type(const ir::Inst& call) const {
+  u32 index = static_cast<u32>(call.imm);
+  bool direct = call.op == Op::kCall || call.op == Op::kTailCall;
+  return direct ? f_.module->func_type(index) : f_.module->types[index];
 }
 
 void Lowering::lower_call(Value v) {
   const ir::Inst& inst = at(v);
   Span<Value> args = f_.args(v);
-  bool to_host = inst.op == Op::kCallHost || inst.op == Op::kCallLib;
-  const Reg* arg_regs = to_host ? kHostArgRegs : kArgRegs;
-  u32 arg_reg_count = to_host ? kHostArgRegCount : kArgRegCount;
-  u32 first = inst.op == Op::kCallPtr ? 1 : 0;  // argument 0 is the callee
-  u32 in_regs = min(args.size() - first, arg_reg_count);
-  u32 on_stack = args.size() - first - in_regs;
+  if (inst.op == Op::kCallHost || inst.op == Op::kCallLib) return lower_host_call(v);
+  CallLayout layout;
+  if (!layout_call(callee_type(inst), arena_, &layout)) return fail_no_memory();
 
   Payload p;
   p.imm = inst.imm;
@@ -78,26 +128,20 @@ void Lowering::lower_call(Value v) {
     bool through_memory = !target_.retpoline && fold_load(args[0], Size::k64, &callee.mem);
     callee.kind = through_memory ? Src::kMem : Src::kOperand;
     callee.value = args[0];
-  } else if (inst.op == Op::kCallHost) {
-    p.imm = static_cast<i64>(bindings_.functions[static_cast<u32>(inst.imm)].address);
-  } else if (inst.op == Op::kCallLib) {
-    p.imm = static_cast<i64>(libcall_address(static_cast<Libcall>(inst.imm)));
+    args = args.slice(1, args.size() - 1);
   }
 
-  for (u32 i = 0; i < on_stack; i++) store_arg(args[first + in_regs + i], i);
-  VReg values[kArgRegCount];
-  fixed_values(args.slice(first, in_regs), values);
+  for (u32 i = 0; i < args.size(); i++)
+    if (layout.params[i].reg == ra::kNoPReg) store_arg(args[i], layout.params[i].offset);
 
   Operands ops;
-  if (inst.type != Type::kVoid && is_needed(v)) {
-    ops.def_fixed(result(v), kResultRegs[0]);
-    p.flag = to_host && inst.type == Type::kI32;
-  }
+  if (inst.type != Type::kVoid && is_needed(v)) ops.def_fixed(result(v), layout.results[0].reg);
   Value first_result = next_result_.empty() ? kNone : next_result_[v];
-  for (Value r = first_result; r != kNone; r = next_result_[r])
-    if (at(r).aux < kResultRegCount && is_needed(r))
-      ops.def_fixed(result(r), kResultRegs[at(r).aux]);
-  for (u32 i = 0; i < in_regs; i++) ops.use_fixed(values[i], arg_regs[i]);
+  for (Value r = first_result; r != kNone; r = next_result_[r]) {
+    const Place& place = layout.results[at(r).aux];
+    if (place.reg != ra::kNoPReg && is_needed(r)) ops.def_fixed(result(r), place.reg);
+  }
+  use_fixed_values(&ops, args, layout.params);
   if (inst.op == Op::kCallPtr) {
     p.src = callee.kind;
     if (callee.kind == Src::kMem) {
@@ -107,63 +151,81 @@ void Lowering::lower_call(Value v) {
       ops.use(reg(callee.value));
     }
   }
-  add_insn(inst.op == Op::kCall      ? Lir::kCall
-           : inst.op == Op::kCallPtr ? Lir::kCallPtr
-                                     : Lir::kCallHost,
-           ops, p);
+  add_insn(inst.op == Op::kCall ? Lir::kCall : Lir::kCallPtr, ops, p);
 
-  u32 stack_results = 0;
-  if (!to_host) {
-    const FuncType& type = inst.op == Op::kCall ? f_.module->func_type(static_cast<u32>(inst.imm))
-                                                : f_.module->types[static_cast<u32>(inst.imm)];
-    if (type.results.size() > kResultRegCount)
-      stack_results = type.results.size() - kResultRegCount;
-  }
-  load_stack_results(first_result, on_stack);
-  out_->outgoing_bytes = max(out_->outgoing_bytes, 8 * (on_stack + stack_results));
+  load_stack_results(first_result, layout);
+  u32 area = max(layout.area_bytes(), options_.tail_bytes);
+  out_->outgoing_bytes = max(out_->outgoing_bytes, area);
   out_->has_calls = true;
 }
 
-// `first`: of the call's chain of Results. Stack results lie above the stack arguments.
-void Lowering::load_stack_results(Value first, u32 stack_args) {
-  for (Value r = first; r != kNone; r = next_result_[r]) {
-    if (at(r).aux < kResultRegCount || !is_needed(r)) continue;
-    Payload p;
-    p.imm = 8 * (i64{stack_args} + at(r).aux - kResultRegCount);
-    add_insn(Lir::kLoadResult, Operands().def(result(r)), p);
+// C functions get nothing but integers, and return at most two.
+void Lowering::lower_host_call(Value v) {
+  const ir::Inst& inst = at(v);
+  Span<Value> args = f_.args(v);
+  Payload p;
+  p.imm = static_cast<i64>(inst.op == Op::kCallHost
+                               ? bindings_.functions[static_cast<u32>(inst.imm)].address
+                               : libcall_address(static_cast<Libcall>(inst.imm)));
+  u32 in_regs = min(args.size(), kHostArgRegCount);
+  Place places[kHostArgRegCount];
+  for (u32 i = 0; i < in_regs; i++) places[i] = {kHostArgRegs[i], 0};
+  for (u32 i = in_regs; i < args.size(); i++) store_arg(args[i], 8 * (i - in_regs));
+  Operands ops;
+  if (inst.type != Type::kVoid && is_needed(v)) {
+    ops.def_fixed(result(v), kRax);
+    p.flag = inst.type == Type::kI32;
   }
+  Value second = next_result_.empty() ? kNone : next_result_[v];  // a v128 is two words
+  if (second != kNone && is_needed(second)) ops.def_fixed(result(second), kRdx);
+  use_fixed_values(&ops, args.slice(0, in_regs), {places, in_regs});
+  add_insn(Lir::kCallHost, ops, p);
+  out_->outgoing_bytes = max(out_->outgoing_bytes, 8 * (args.size() - in_regs));
+  out_->has_calls = true;
 }
 
-// Registers for values that are needed in fixed places, no two alike.
-void Lowering::fixed_values(Span<const Value> values, VReg* out) {
-  for (u32 i = 0; i < values.size(); i++) {
-    out[i] = reg_at_use(values[i]);
-    for (u32 j = 0; j < i; j++) {
-      if (out[j] != out[i]) continue;
-      VReg copy = new_vreg();
-      add_insn(Lir::kCopy, Operands().def(copy).use_any(out[i]));
-      out[i] = copy;
-      break;
-    }
+// `first`: of the call's chain of Results.
+void Lowering::load_stack_results(Value first, const CallLayout& layout) {
+  for (Value r = first; r != kNone; r = next_result_[r]) {
+    const Place& place = layout.results[at(r).aux];
+    if (place.reg != ra::kNoPReg || !is_needed(r)) continue;
+    Payload p;
+    p.imm = place.offset;
+    p.bytes = word_bytes(at(r).type);
+    add_insn(Lir::kLoadResult, Operands().def(result(r)), p);
   }
 }
 
 void Lowering::lower_return(Value v) {
   Span<Value> results = f_.args(v);
-  u32 in_regs = min(results.size(), kResultRegCount);
-  u32 params = f_.module->func_type(f_.index).params.size();
-  u32 stack_params = params > kArgRegCount ? params - kArgRegCount : 0;
-  for (u32 i = in_regs; i < results.size(); i++) {
-    Payload p;
-    p.imm = 8 * (i64{stack_params} + i - kResultRegCount);
-    VReg value = reg_at_use(results[i]);
-    add_insn(Lir::kStoreResult, Operands().use(value), p);
-  }
-  VReg values[kResultRegCount];
-  fixed_values(results.slice(0, in_regs), values);
+  for (u32 i = 0; i < results.size(); i++)
+    if (layout_.results[i].reg == ra::kNoPReg) store_outward(results[i], layout_.results[i].offset);
   Operands ops;
-  for (u32 i = 0; i < in_regs; i++) ops.use_fixed(values[i], kResultRegs[i]);
+  use_fixed_values(&ops, results, layout_.results);
   add_insn(Lir::kReturn, ops);
+}
+
+// The arguments on the stack take the place of this function's own.
+void Lowering::lower_tail_call(Value v) {
+  const ir::Inst& inst = at(v);
+  Span<Value> args = f_.args(v);
+  CallLayout layout;
+  if (!layout_call(callee_type(inst), arena_, &layout)) return fail_no_memory();
+  Payload p;
+  p.imm = inst.imm;
+  VReg callee = kNone;
+  if (inst.op == Op::kTailCallPtr) {
+    callee = reg_at_use(args[0]);
+    args = args.slice(1, args.size() - 1);
+  }
+  WRING_ASSERT(layout.param_bytes <= max(options_.tail_bytes, layout_.area_bytes()));
+  if (layout.param_bytes) keeps_params_ = false;
+  for (u32 i = 0; i < args.size(); i++)
+    if (layout.params[i].reg == ra::kNoPReg) store_outward(args[i], layout.params[i].offset);
+  Operands ops;
+  use_fixed_values(&ops, args, layout.params);
+  if (callee != kNone) ops.use_fixed(callee, kRax);  // which the epilogue leaves alone
+  add_insn(callee == kNone ? Lir::kTailCall : Lir::kTailCallPtr, ops, p);
 }
 
 }  // namespace wring::x64

@@ -56,9 +56,13 @@ Cc as_unsigned(Cc cc) {
 
 }  // namespace
 
-// Whether a comparison may be made where its result is used.
+// Whether a comparison may be made where its result is used. With a constant it may be made again and again: what it
+// compares lives on instead of the result.
 bool Lowering::may_repeat(Value v) const {
-  return at(v).block == block_ || (uses_[v] == 1 && is_in_this_loop(v));
+  i64 c;
+  return at(v).block == block_ ||
+         (is_in_this_loop(v) &&
+          (uses_[v] == 1 || (ir::is_compare(at(v).op) && is_const(at(v).arg[1], &c))));
 }
 
 // What to compare so that the condition is "v is not zero". `exclusive`: v has no other use, so
@@ -72,14 +76,23 @@ Lowering::ConditionMatch Lowering::match_condition(Value v, bool exclusive) {
     const ir::Inst& inst = at(v);
     bool tests_zero =
         (inst.op == Op::kEq || inst.op == Op::kNe) && is_const(inst.arg[1], &c) && c == 0;
-    if (!tests_zero || !ir::is_compare(at(inst.arg[0]).op) || is_needed(inst.arg[0])) break;
+    if (!tests_zero || is_needed(inst.arg[0])) break;
+    Op compared = at(inst.arg[0]).op;
+    if (!ir::is_compare(compared) && !ir::is_float_compare(compared) &&
+        !is_vector_test(inst.arg[0]))
+      break;
     if (!may_repeat(inst.arg[0])) break;
     inverted ^= inst.op == Op::kEq;
     v = inst.arg[0];
     exclusive = exclusive && uses_[v] == 1;
   }
   const ir::Inst& inst = at(v);
-  if (ir::is_compare(inst.op) && (v == root_ || (!is_needed(v) && may_repeat(v)))) {
+  bool is_here = v == root_ || (!is_needed(v) && may_repeat(v));
+  if (ir::is_float_compare(inst.op) && is_here) {
+    match_float_compare(&m, inst, exclusive);
+  } else if (is_vector_test(v) && is_here) {
+    match_vector_test(&m, v);
+  } else if (ir::is_compare(inst.op) && is_here) {
     m.cond.size = inst.operand_type == Type::kI64 ? Size::k64 : Size::k32;
     m.cond.cc = cc_of(inst.op);
     match_compare(&m, inst.arg[0], inst.arg[1], exclusive);
@@ -211,6 +224,10 @@ void Lowering::match_test(ConditionMatch* m, Value a, Value b, bool exclusive) {
 void Lowering::add_condition(Operands* ops, Payload* p, const ConditionMatch& m) {
   p->cond = m.cond;
   p->cond.operand = ops->count();
+  if (m.cond.is_vector) {
+    ops->use(m.a_vreg).use(m.b_vreg);
+    return;
+  }
   if (!m.cond.a_in_memory) ops->use(reg(m.a));
   if (m.cond.b == Src::kOperand) {
     VReg b = reg(m.b);
@@ -233,11 +250,14 @@ void Lowering::lower_compare(Value v) {
 
 void Lowering::lower_select(Value v) {
   const ir::Inst& inst = at(v);
+  if (is_vector(inst.type)) return lower_float_select(v);
   Payload p;
   p.size = size_of(v);
   ConditionMatch m = match_condition(inst.arg[0], uses_[inst.arg[0]] == 1);
   Value yes = resolve(inst.arg[1], p.size), no = resolve(inst.arg[2], p.size);
-  if (!is_last_use(no) && is_last_use(yes)) {
+  // "Unequal or unordered" takes two moves, its opposite cannot be done so.
+  bool forced = m.cond.is_float && (m.cond.cc == kCcE || m.cond.cc == kCcNe);
+  if (forced ? m.cond.cc == kCcE : !is_last_use(no) && is_last_use(yes)) {
     swap(yes, no);
     m.cond.cc = invert(m.cond.cc);
   }
@@ -275,10 +295,11 @@ void Lowering::lower_terminator(Value v) {
       for (u32 i = 1; i < succs.size(); i++) runs += succs[i] != succs[i - 1];
       bool table = runs > kMaxTreeRuns && !target_.retpoline && !target_.ibt;
       VReg index = reg(resolve(inst.arg[0], Size::k32));
-      if (!table) return add_insn(Lir::kSwitchTree, Operands().use(index), p);
+      if (!table) return add_insn(Lir::kSwitchTree, ops.use(index), p);
       VReg to = new_vreg();
-      add_insn(Lir::kSwitchTarget, Operands().def_early(to).use(index), p);
-      return add_insn(Lir::kSwitchJump, Operands().use(to), p);
+      add_insn(Lir::kSwitchTarget, ops.def_early(to).use(index), p);
+      ops = {};
+      return add_insn(Lir::kSwitchJump, ops.use(to), p);
     }
     default:  // kTrap
       p.reason = static_cast<TrapReason>(inst.aux);

@@ -10,7 +10,30 @@ using ir::Value;
 
 namespace {
 
-MemKind kind_of(const ir::Inst& inst) { return static_cast<MemKind>(inst.aux); }
+// Of loads and stores; lanes and atomic operations are beyond the low byte.
+MemKind kind_of(const ir::Inst& inst) { return static_cast<MemKind>(inst.aux & 0xff); }
+
+// How an access finds its memory.
+enum class Space : u8 { kPinned, kBased, kGs, kHost };
+
+Space space_of(ir::Op op) {
+  switch (op) {
+    case ir::Op::kLoad:
+    case ir::Op::kStore:
+    case ir::Op::kLoadLane:
+    case ir::Op::kStoreLane: return Space::kPinned;
+    case ir::Op::kLoadMem:
+    case ir::Op::kStoreMem:
+    case ir::Op::kLoadLaneMem:
+    case ir::Op::kStoreLaneMem:
+    case ir::Op::kAtomicLoad:
+    case ir::Op::kAtomicStore:
+    case ir::Op::kAtomicRmw:
+    case ir::Op::kAtomicCas: return Space::kBased;
+    case ir::Op::kLoadGs: return Space::kGs;
+    default: return Space::kHost;
+  }
+}
 
 }  // namespace
 
@@ -34,13 +57,20 @@ bool Lowering::fold_load(Value v, Size size, AddressMatch* mem) {
 Lowering::AddressMatch Lowering::match_address(Value access) {
   const ir::Inst& inst = at(access);
   AddressMatch m;
-  if (inst.op == Op::kLoad || inst.op == Op::kStore) {
-    m = match_linear(inst);
-  } else if (inst.op == Op::kLoadGs) {
-    m.address.gs = true;
-    m.address.disp = static_cast<i32>(inst.imm);
-  } else {
-    m = match_raw(inst);
+  Span<Value> args = f_.args(access);
+  switch (space_of(inst.op)) {
+    case Space::kPinned: m = match_linear(args[0], inst.imm); break;
+    case Space::kBased:
+      m = match_linear(args[0], inst.imm);
+      if (at(args[1]).op == Op::kMemBase) break;
+      m.address.base = Base::kOperand;
+      m.base = args[1];
+      break;
+    case Space::kGs:
+      m.address.gs = true;
+      m.address.disp = static_cast<i32>(inst.imm);
+      break;
+    case Space::kHost: m = match_raw(inst); break;
   }
   m.address.origin = inst.origin;
   return m;
@@ -68,11 +98,12 @@ void Lowering::set_index_sum(AddressMatch* m, i64 addend) {
 
 // [r15 + index + offset]. The index is a 32-bit sum that may wrap, so that its parts may only
 // become parts of the address where upper_bound() proves that it does not.
-Lowering::AddressMatch Lowering::match_linear(const ir::Inst& access) {
+Lowering::AddressMatch Lowering::match_linear(Value index, i64 offset) {
   AddressMatch m;
   m.address.base = Base::kMemory;
-  Value index = strip_zext(access.arg[0]);
-  i64 offset = access.imm, c;
+  m.address.faults = true;
+  index = strip_zext(index);
+  i64 c;
   for (u32 i = 0; i < kMaxChain; i++) {
     const ir::Inst& inst = at(index);
     if (inst.op != Op::kAdd || is_needed(index) || !is_const(inst.arg[1], &c)) break;
@@ -159,11 +190,12 @@ void Lowering::lower_load(Value v) {
   Payload p;
   p.size = size_of(v);
   p.extend = static_cast<Extend>(inst.aux);
+  p.bytes = static_cast<u8>(ir::bytes_of(kind_of(inst)));
   AddressMatch mem = match_address(v);
   Operands ops;
   ops.def(result(v));
   add_address(&ops, &p, mem);
-  add_insn(Lir::kLoad, ops, p);
+  add_insn(is_vector(inst.type) ? Lir::kVecLoad : Lir::kLoad, ops, p);
 }
 
 // What has the same low `bytes` bytes as v; only through values without other uses if `exclusive`.
@@ -199,16 +231,21 @@ Value Lowering::stored_value(Value v, u32 bytes, bool exclusive) const {
 
 bool Lowering::same_location(Value load, Value store) const {
   const ir::Inst &l = at(load), &s = at(store);
-  bool same_space =
-      (l.op == Op::kLoad && s.op == Op::kStore) || (l.op == Op::kLoadRaw && s.op == Op::kStoreRaw);
+  bool same_space = (l.op == Op::kLoad && s.op == Op::kStore) ||
+                    (l.op == Op::kLoadMem && s.op == Op::kStoreMem && l.arg[1] == s.arg[1]) ||
+                    (l.op == Op::kLoadRaw && s.op == Op::kStoreRaw);
   return same_space && l.arg[0] == s.arg[0] && l.imm == s.imm &&
          ir::bytes_of(kind_of(l)) == ir::bytes_of(kind_of(s));
+}
+
+Value Lowering::value_to_store(Value store) const {
+  return arg(store, at(store).op == Op::kStoreMem ? 2 : 1);
 }
 
 // store(p, load(p) op x) becomes one instruction.
 bool Lowering::lower_modify(Value v) {
   u32 bytes = ir::bytes_of(kind_of(at(v)));
-  Value result = stored_value(arg(v, 1), bytes, true);
+  Value result = stored_value(value_to_store(v), bytes, true);
   const ir::Inst& inst = at(result);
   Alu alu;
   switch (inst.op) {
@@ -249,12 +286,21 @@ bool Lowering::lower_modify(Value v) {
 
 void Lowering::lower_store(Value v) {
   u32 bytes = ir::bytes_of(kind_of(at(v)));
-  if (lower_modify(v)) return;
   Payload p;
+  Operands ops;
+  p.bytes = static_cast<u8>(bytes);
+  if (bytes == 16) {
+    AddressMatch mem = match_address(v);
+    ops.use(reg(value_to_store(v)));
+    add_address(&ops, &p, mem);
+    return add_insn(Lir::kVecStore, ops, p);
+  }
+  if (lower_modify(v)) return;
   p.size = static_cast<Size>(bytes);
   AddressMatch mem = match_address(v);
-  Value value = stored_value(arg(v, 1), bytes, false);
-  Operands ops;
+  Value value = stored_value(value_to_store(v), bytes, false);
+  if (at(value).op == Op::kBitcast && !is_needed(value) && bytes >= 4)
+    value = stored_value(arg(value, 0), bytes, false);
   i64 c;
   if (is_const(value, &c)) {
     if (bytes < 8) c = static_cast<i32>(c);
@@ -264,8 +310,8 @@ void Lowering::lower_store(Value v) {
       return add_insn(Lir::kStoreImm, ops, p);
     }
   }
-  Lir op = Lir::kStore;
   const ir::Inst& inst = at(value);
+  Lir op = is_vector(inst.type) ? Lir::kVecStore : Lir::kStore;
   bool swaps = inst.op == Op::kBswap ? (inst.type == Type::kI64 ? 8 : 4) == bytes
                                      : inst.op == Op::kBswap16 && bytes == 2;
   if (swaps && (target_.cpu & kCpuMovbe) && !is_needed(value)) {
@@ -289,11 +335,11 @@ void Lowering::lower_add_memory(Value v) {
   if (imm_of(inst.arg[1], p.size, &imm)) {
     p.imm = imm;
     add_address(&ops, &p, mem);
-    return add_insn(atomic ? Lir::kAtomicAddImm : Lir::kAluStoreImm, ops, p);
+    return add_insn(atomic ? Lir::kAtomicAluImm : Lir::kAluStoreImm, ops, p);
   }
   ops.use(reg(resolve(inst.arg[1], p.size)));
   add_address(&ops, &p, mem);
-  add_insn(atomic ? Lir::kAtomicAdd : Lir::kAluStore, ops, p);
+  add_insn(atomic ? Lir::kAtomicAlu : Lir::kAluStore, ops, p);
 }
 
 }  // namespace wring::x64

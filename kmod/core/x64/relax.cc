@@ -12,8 +12,39 @@
 namespace wring::x64 {
 
 namespace {
+
 constexpr u32 kShrinkPasses = 3;
+constexpr u32 kLineBytes = 64;
+constexpr u32 kMaxPadBytes = kLineBytes - 1;
+constexpr u32 kMaxTogetherBytes = 256;
+
+void write_nops(u8* p, u32 bytes) {
+  static constexpr u8 kNops[][9] = {{0x90},
+                                    {0x66, 0x90},
+                                    {0x0f, 0x1f, 0x00},
+                                    {0x0f, 0x1f, 0x40, 0x00},
+                                    {0x0f, 0x1f, 0x44, 0x00, 0x00},
+                                    {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},
+                                    {0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},
+                                    {0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+                                    {0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00}};
+  while (bytes) {
+    u32 n = min<u32>(bytes, sizeof(kNops[0]));
+    __builtin_memcpy(p, kNops[n - 1], n);
+    p += n;
+    bytes -= n;
+  }
 }
+
+// What code of `bytes` bytes at offset `at` needs in front of it: less than it is long itself.
+u32 pad_before(u32 at, u32 bytes) {
+  u32 in_line = at % kLineBytes;
+  u32 lines = (bytes + kLineBytes - 1) / kLineBytes;
+  return in_line + bytes > lines * kLineBytes && bytes <= kMaxTogetherBytes ? kLineBytes - in_line
+                                                                            : 0;
+}
+
+}  // namespace
 
 Assembler::Assembler(Arena* scratch, CodeBuilder* code)
     : code_(code),
@@ -64,6 +95,14 @@ void Assembler::align(u32 alignment) {
   begin_ = code_->bytes.size();
 }
 
+void Assembler::keep_together(Label end) {
+  Jump pad{code_->bytes.size(), end, kNone, JumpKind::kPad, false, true, kMaxPadBytes, 0};
+  for (u32 i = 0; i < kMaxPadBytes; i++) int3();
+  pad.from = here();
+  if (!failed_ && !jumps_.push(pad)) failed_ = true;
+  if (!failed_) labels_[pad.from].jumps++;  // the pad precedes it
+}
+
 void Assembler::choose_short() {
   for (u32 pass = 0; pass < kShrinkPasses; pass++) {
     u32 total = 0;
@@ -97,6 +136,23 @@ void Assembler::compact() {
     total += jumps_[i].saved;
   }
   saved_[jumps_.size()] = total;
+  // What pads enclose holds no other pad: its size is known before theirs.
+  total = 0;
+  for (u32 i = 0; i < jumps_.size(); i++) {
+    Jump& jump = jumps_[i];
+    if (jump.kind == JumpKind::kPad) {
+      const LabelInfo &from = labels_[jump.from], &to = labels_[jump.label];
+      u32 bytes = to.at - from.at - (saved_[to.jumps] - saved_[from.jumps]);
+      jump.saved = static_cast<u8>(jump.length - pad_before(jump.at - total, bytes));
+    }
+    total += jump.saved;
+  }
+  total = 0;
+  for (u32 i = 0; i < jumps_.size(); i++) {
+    saved_[i] = total;
+    total += jumps_[i].saved;
+  }
+  saved_[jumps_.size()] = total;
   for (LabelInfo& label : labels_)
     if (label.at != kNone) label.at -= saved_[label.jumps];
 
@@ -108,6 +164,12 @@ void Assembler::compact() {
     if (to != from) __builtin_memmove(base + to, base + from, count);
     to += count;
     u32 length = jump.length - jump.saved;
+    if (jump.kind == JumpKind::kPad) {
+      write_nops(base + to, length);
+      to += length;
+      from = jump.at + jump.length;
+      continue;
+    }
     u32 wide = jump.is_short ? 1 : 4;
     if (jump.saved) {
       u8 opcode =

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0 What function bodies and stubs have in common: vmctx fields,
-// returns, indirect calls under mitigations.
+// SPDX-License-Identifier: GPL-2.0
+// What function bodies and stubs have in common: vmctx fields, returns, indirect calls under mitigations.
 #pragma once
 
 #include "core/runtime/vmctx.h"
@@ -7,9 +7,13 @@
 
 namespace wring::x64 {
 
+constexpr u32 kReturnAddressBytes = 8;
+
+inline Mem stack(u32 offset) { return {kRsp, kNoReg, 0, false, static_cast<i32>(offset)}; }
+
 // From the return address that an entry stub's call of the program leaves to the stub's trap exit
 // (x64.h).
-constexpr u32 kTrapExitDistance = 80;
+constexpr u32 kTrapExitDistance = 112;
 
 // Labels and jumps of one stub.
 constexpr usize kStubArenaBytes = 1 << 20;
@@ -33,6 +37,14 @@ inline void emit_indirect_call(Assembler* as, const Target& target, Reg callee) 
     as->call_address(target.indirect_thunks[callee]);
   else
     as->call(callee);
+}
+
+inline void emit_indirect_jump(Assembler* as, const Target& target, Reg callee) {
+  if (target.retpoline)
+    as->jmp_address(target.indirect_thunks[callee]);
+  else
+    as->jmp(Rm(callee));
+  if (target.sls) as->int3();
 }
 
 // Fills up to where the trap exit belongs; `after_call` is at the call's return address.

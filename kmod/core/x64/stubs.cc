@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: GPL-2.0 The code all functions of a module share: trap and fuel stubs,
-// and the host's entries to functions.
+// SPDX-License-Identifier: GPL-2.0
+// The code all functions of a module share: trap and fuel stubs, and the host's entries to functions.
+#include "core/x64/abi.h"
 #include "core/x64/stub_util.h"
 #include "core/x64/x64.h"
 
@@ -14,9 +15,11 @@ constexpr u32 kCallerSavedCount = sizeof(kCallerSaved) / sizeof(Reg);
 constexpr Reg kHostSaved[] = {kRbx, kRbp, kR12, kR13, kR14, kR15};
 constexpr u32 kHostSavedCount = sizeof(kHostSaved) / sizeof(Reg);
 
-constexpr i32 kStackAlignment = 16;
+// Vector registers, less the scratch register.
+constexpr u32 kSavedVectors = kVecRegs - 1;
+static_assert(kVecScratch == kSavedVectors);
 
-Mem stack(i32 offset) { return {kRsp, kNoReg, 0, false, offset}; }
+constexpr i32 kStackAlignment = 16;
 
 // Called at a trap site. Falls through to leave().
 void emit_trap(Assembler* as) {
@@ -40,14 +43,20 @@ void emit_leave(Assembler* as, const Target& target) {
 }
 
 // Called when the fuel went below zero; `trap` is StubId::kTrap.
-void emit_fuel(Assembler* as, const Target& target, Label trap) {
+void emit_fuel(Assembler* as, const Target& target, Label trap, bool vectors) {
   for (Reg reg : kCallerSaved) as->push(reg);
   as->push(kRbp);
   as->mov(Size::k64, kRbp, kRsp);
   as->alu_imm(Alu::kAnd, Size::k64, kRsp, -kStackAlignment);
+  if (vectors) {
+    as->alu_imm(Alu::kSub, Size::k64, kRsp, kSavedVectors * 16);
+    for (u32 i = 0; i < kSavedVectors; i++) as->vec_store(16, stack(16 * i), xmm(i));
+  }
   as->mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(fuel)), kFuel);
   as->mov(Size::k64, kRdi, kVmCtx);
   as->call_address(libcall_address(Libcall::kFuelRefill));
+  if (vectors)
+    for (u32 i = 0; i < kSavedVectors; i++) as->vec_load(16, xmm(i), stack(16 * i));
   as->mov(Size::k64, kRsp, kRbp);
   as->pop(kRbp);
   Label exhausted = as->new_label();
@@ -62,6 +71,40 @@ void emit_fuel(Assembler* as, const Target& target, Label trap) {
   as->jmp(trap);
 }
 
+Mem argv(u32 offset) { return {kScratch, kNoReg, 0, false, static_cast<i32>(offset)}; }
+
+// Of the function the host calls, from byte `at` of argv.
+void load_argument(Assembler* as, ValType type, const Place& to, u32 at) {
+  if (to.reg >= kFirstVec && to.reg != ra::kNoPReg) {
+    u32 bytes = type == ValType::kF32 ? 4 : stack_bytes_of(type);
+    return as->vec_load(bytes, xmm(to.reg - kFirstVec), argv(at));
+  }
+  Size size = type == ValType::kI32 || type == ValType::kF32 ? Size::k32 : Size::k64;
+  if (to.reg != ra::kNoPReg) return as->mov(size, static_cast<Reg>(to.reg), argv(at));
+  for (u32 i = 0; i < stack_bytes_of(type); i += 8) {
+    as->mov(size, kRax, argv(at + i));
+    as->mov_store(Size::k64, stack(to.offset + i), kRax);
+  }
+}
+
+// To byte `at` of argv.
+void store_result(Assembler* as, ValType type, const Place& from, u32 at) {
+  if (from.reg >= kFirstVec && from.reg != ra::kNoPReg) {
+    if (type == ValType::kF32) {
+      as->mov_store_imm(Size::k64, argv(at), 0);
+      return as->vec_store(4, argv(at), xmm(from.reg - kFirstVec));
+    }
+    return as->vec_store(stack_bytes_of(type), argv(at), xmm(from.reg - kFirstVec));
+  }
+  if (from.reg != ra::kNoPReg)
+    return as->mov_store(Size::k64, argv(at), static_cast<Reg>(from.reg));
+  Size size = type == ValType::kI32 || type == ValType::kF32 ? Size::k32 : Size::k64;
+  for (u32 i = 0; i < stack_bytes_of(type); i += 8) {
+    as->mov(size, kR10, stack(from.offset + i));
+    as->mov_store(Size::k64, argv(at + i), kR10);
+  }
+}
+
 void restore_host_registers(Assembler* as, const Target& target) {
   for (u32 i = kHostSavedCount; i-- > 0;) as->pop(kHostSaved[i]);
   emit_return(as, target);
@@ -72,30 +115,34 @@ void restore_host_registers(Assembler* as, const Target& target) {
 Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag) {
   Arena scratch(kStubArenaBytes);
   Assembler as(&scratch, code);
+  as.set_avx(target.cpu & kCpuAvx);
   Label trap = as.here();
   emit_trap(&as);
   Label leave = as.here();
   emit_leave(&as, target);
   Label fuel = as.here();
-  emit_fuel(&as, target, trap);
+  emit_fuel(&as, target, trap, false);
+  Label fuel_vectors = as.here();
+  if (code->uses & kUsesFpu) emit_fuel(&as, target, trap, true);
   TRY(as.finish(diag));
   code->stubs[static_cast<u32>(StubId::kTrap)] = as.offset_of(trap);
   code->stubs[static_cast<u32>(StubId::kLeave)] = as.offset_of(leave);
   code->stubs[static_cast<u32>(StubId::kFuel)] = as.offset_of(fuel);
+  code->stubs[static_cast<u32>(StubId::kFuelVectors)] = as.offset_of(fuel_vectors);
   return Err::kOk;
 }
 
 // The host's stack: its registers, vmctx, argv. The program's stack, which may be the same: the
-// host's rsp, padding, stack results, stack arguments; entry_sp is there.
-Err emit_array_entry(const FuncType& type, u32 func, const Target& target, CodeBuilder* code,
-                     Diag* diag) {
+// host's rsp, padding, the area for arguments and results, where entry_sp is.
+Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 tail_bytes,
+                     CodeBuilder* code, Diag* diag) {
   Arena scratch(kStubArenaBytes);
   Assembler as(&scratch, code);
-  u32 params = type.params.size(), results = type.results.size();
-  u32 stack_params = params > kArgRegCount ? params - kArgRegCount : 0;
-  u32 stack_results = results > kResultRegCount ? results - kResultRegCount : 0;
+  as.set_avx(target.cpu & kCpuAvx);
+  CallLayout layout;
+  if (!layout_call(type, &scratch, &layout)) return diag->no_memory();
   // An odd number of words: with the host's rsp above them they keep the alignment.
-  i32 area = static_cast<i32>(8 * ((stack_params + stack_results) | 1));
+  u32 area = static_cast<u32>(align_up(max(layout.area_bytes(), tail_bytes), 16)) + 8;
 
   if (target.ibt) as.endbr64();
   for (Reg reg : kHostSaved) as.push(reg);
@@ -111,14 +158,13 @@ Err emit_array_entry(const FuncType& type, u32 func, const Target& target, CodeB
   as.cmov(kCcNe, Size::k64, kRsp, kRax);
   as.alu_imm(Alu::kAnd, Size::k64, kRsp, -kStackAlignment);
   as.push(kRbx);
-  as.alu_imm(Alu::kSub, Size::k64, kRsp, area);
+  as.alu_imm(Alu::kSub, Size::k64, kRsp, static_cast<i32>(area));
   as.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(entry_sp)), kRsp);
-  for (u32 i = params; i-- > 0;) {
-    Size size = type.params[i] == ValType::kI32 ? Size::k32 : Size::k64;
-    Mem from{kScratch, kNoReg, 0, false, static_cast<i32>(8 * i)};
-    as.mov(size, i < kArgRegCount ? kArgRegs[i] : kRax, from);
-    if (i >= kArgRegCount)
-      as.mov_store(Size::k64, stack(static_cast<i32>(8 * (i - kArgRegCount))), kRax);
+  u32 at = 0;
+  for (u32 i = 0; i < type.params.size(); i++) {
+    if (is_vector(type.params[i])) code->uses |= kUsesFpu;
+    load_argument(&as, type.params[i], layout.params[i], at);
+    at += stack_bytes_of(type.params[i]);
   }
   as.call_function(func);
   Label returned = as.here(), done = as.new_label();
@@ -135,11 +181,11 @@ Err emit_array_entry(const FuncType& type, u32 func, const Target& target, CodeB
   as.bind(done);
   as.mov(Size::k64, kScratch, stack(area));
   as.mov(Size::k64, kScratch, Mem{kScratch, kNoReg, 0, false, 0});  // argv
-  for (u32 i = 0; i < results; i++) {
-    if (i >= kResultRegCount)
-      as.mov(Size::k64, kRax, stack(static_cast<i32>(8 * (stack_params + i - kResultRegCount))));
-    Mem to{kScratch, kNoReg, 0, false, static_cast<i32>(8 * i)};
-    as.mov_store(Size::k64, to, i < kResultRegCount ? kResultRegs[i] : kRax);
+  at = 0;
+  for (u32 i = 0; i < type.results.size(); i++) {
+    if (is_vector(type.results[i])) code->uses |= kUsesFpu;
+    store_result(&as, type.results[i], layout.results[i], at);
+    at += stack_bytes_of(type.results[i]);
   }
   as.mov(Size::k64, kRsp, stack(area));
   as.pop(kRsi);

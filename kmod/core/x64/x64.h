@@ -4,10 +4,12 @@
 // Register conventions of generated code:
 //   r15  base of linear memory 0        r14  vmctx        r13  fuel left (signed; traps below 0)
 //   r11  scratch, never allocated        rsp  stack; no frame pointer
-//   Wasm calls: integer arguments in rdi rsi rdx rcx r8 r9, results in rax rdx rcx rsi rdi r8, the
-//   rest on the stack (arguments: at [rsp + 8*i] before the call pushes the return address;
-//   results: after the arguments); rbx rbp r12 (and r13-r15) are preserved, everything else is
-//   clobbered.
+//   xmm15 vector scratch, never allocated
+//   Wasm calls: integer arguments in rdi rsi rdx rcx r8 r9, results in rax rdx rcx rsi rdi r8, floats
+//   and vectors in xmm0-xmm7 both ways, the rest on the stack (abi.h); rbx rbp r12 (and r13-r15) are
+//   preserved, everything else is clobbered.
+//   MXCSR holds its default (round to nearest, no exceptions, no flush to zero) in code that uses
+//   vector registers.
 //   Host and library calls: the C ABI with the vmctx in rdi first; fuel is stored to and reloaded
 //   from the vmctx.
 #pragma once
@@ -29,6 +31,8 @@ struct FunctionOptions {
   // see has_checked_stack.
   bool check_stack = false;
   bool consume_fuel = false;  // entry consumes fuel (recursive or address-taken functions)
+  u32 tail_bytes =
+      0;  // the most stack area that a tail call of the module passes arguments in (abi.h)
 };
 
 // Lowers, allocates registers for and emits one function. check runs the allocation checker.
@@ -49,17 +53,19 @@ Err compile_function(const ir::Function& f, const Bindings& bindings, const Targ
 // Host functions must not start an invocation on an instance that is already part of one, directly
 // or by bridges.
 
-// Appends the shared stubs (StubId) of a module.
+// Appends the shared stubs (StubId) of a module: those that code->uses asks for, so that they come
+// after all functions.
 Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag);
 
 // Appends a stub that the host calls as  u32 stub(vmctx, u64 *argv): loads the pinned registers,
-// takes the function's arguments from argv[0..], stores its results to argv[0..] (i32
-// zero-extended), returns 0 or the trap reason. vmctx->fuel is the budget and holds what is left
+// takes the function's arguments from argv[0..], stores its results to argv[0..] (i32 and f32
+// zero-extended; a v128 takes two words), returns 0 or the trap reason. vmctx->fuel is the budget and holds what is left
 // afterwards. If vmctx->stack_top is not null the callee runs on that stack. The stub sets
 // vmctx->entry_sp and nothing else of the bridged fields (the host does); it finds its own vmctx
 // and argv again on its stack.
-Err emit_array_entry(const FuncType& type, u32 func, const Target& target, CodeBuilder* code,
-                     Diag* diag);
+// tail_bytes: see FunctionOptions; likewise below.
+Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 tail_bytes,
+                     CodeBuilder* code, Diag* diag);
 
 // Second argument of HookEntry::slow_path.
 enum HookEvent : u32 {
@@ -74,13 +80,15 @@ enum HookEvent : u32 {
 //   save the pinned registers in use, and the callee-saved ones that a trap could leave changed
 //   load the vmctx               (gs-relative: gs points to where this CPU's per-CPU copies are)
 //   test and set vmctx->busy     (one instruction; if busy: return slow_path(vmctx, kHookMiss, 0))
+//   fpu_begin()                  (0: busy = 0 and a miss; only if the code uses vector registers)
 //   hook_ctx = rdi; pkt, pkt_len; hook_args (hook_arg_count is the host's: it is there already)
 //   switch to vmctx->stack_top   (own_stack; it must not be null)
 //   entry_sp; memory base; fuel; call
-//                                (a trap: slow_path(vmctx, kHookTrap, reason), trap_reason = 0)
+//                                (a trap: slow_path(vmctx, kHookTrap, reason), trap_reason = 0;
+//                                an exception: the same, by way of wring_lib_uncaught)
 //   compare the verdict with its range
 //                                (bad: slow_path(vmctx, kHookBadVerdict, verdict))
-//   busy = 0, restore, return
+//   fpu_end(), busy = 0, restore, return
 // vmctx->root must be the vmctx itself. rsp is a multiple of 16 at calls of C functions if the hook
 // is called as the C ABI wants.
 struct HookEntry {
@@ -97,6 +105,9 @@ struct HookEntry {
   // hook's own stack (own_stack: the program's, except for kHookMiss).
   u64 slow_path;
   bool own_stack;  // switch to vmctx->stack_top
+  // C: u32 fn(void), whether vector registers may be used now; void fn(void). On the hook's own stack.
+  u64 fpu_begin, fpu_end;
+  u32 tail_bytes;
 };
 Err emit_hook_entry(const HookEntry& entry, const Target& target, CodeBuilder* code, u32* offset,
                     Diag* diag);
@@ -106,9 +117,9 @@ Err emit_hook_entry(const HookEntry& entry, const Target& target, CodeBuilder* c
 // saves the caller's r14 in the qword just below its own return address (runtime/trap.cc walks
 // through it), copies the bridged fields of the caller's vmctx (WRING_VMCTX_BRIDGED_*) to the
 // callee's, copies stack arguments and results, leaves the fuel in its register, and on return
-// restores r14 and reloads r15 from it. Adds a CallSite with func kNone and origin = the distance
+// restores r14, reloads r15 from it and hands vmctx->exception on. Adds a CallSite with func kNone and origin = the distance
 // from rsp at its call to its own return address. On a trap the callee unwinds past it.
 Err emit_bridge(const FuncType& type, u64 vmctx, u64 code_address, const Target& target,
-                CodeBuilder* code, u32* offset, Diag* diag);
+                u32 tail_bytes, CodeBuilder* code, u32* offset, Diag* diag);
 
 }  // namespace wring::x64

@@ -61,6 +61,39 @@ struct Code {
     put_sleb(&bytes, value);
     return *this;
   }
+  Code& f32(u32 bits) {
+    op(Opcode::kF32Const);
+    return raw(&bits, 4);
+  }
+  Code& f64(u64 bits) {
+    op(Opcode::kF64Const);
+    return raw(&bits, 8);
+  }
+  Code& v128(u64 low, u64 high) {
+    op(Opcode::kV128Const);
+    raw(&low, 8);
+    return raw(&high, 8);
+  }
+  Code& raw(const void* data, size_t size) {
+    const u8* from = static_cast<const u8*>(data);
+    bytes.insert(bytes.end(), from, from + size);
+    return *this;
+  }
+  // Accesses of memories other than the first.
+  Code& access(Opcode opcode, u32 align, u32 memory, u64 offset) {
+    op(opcode, align | 0x40);
+    put_leb(&bytes, memory);
+    put_leb(&bytes, offset);
+    return *this;
+  }
+  // clauses: kind, then tag where the kind has one, then label.
+  Code& try_table(wring::i64 type, const std::vector<std::vector<u32>>& clauses) {
+    block(Opcode::kTryTable, type);
+    put_leb(&bytes, clauses.size());
+    for (const auto& clause : clauses)
+      for (u32 x : clause) put_leb(&bytes, x);
+    return *this;
+  }
   // A block type: 0x40, a value type, or a type index.
   Code& block(Opcode opcode, wring::i64 type) {
     op(opcode);
@@ -78,14 +111,29 @@ struct Code {
 
 class ModuleWriter {
  public:
-  static constexpr u8 kI32 = 0x7f, kI64 = 0x7e;
+  static constexpr u8 kI32 = 0x7f, kI64 = 0x7e, kF32 = 0x7d, kF64 = 0x7c, kV128 = 0x7b,
+                      kFuncRef = 0x70, kExternRef = 0x6f, kExnRef = 0x69;
+
+  // i32 i, i64 l, f32 f, f64 d, v128 v; funcref p, externref r, exnref x.
+  static u8 type_of_letter(char letter) {
+    switch (letter) {
+      case 'i': return kI32;
+      case 'l': return kI64;
+      case 'f': return kF32;
+      case 'd': return kF64;
+      case 'v': return kV128;
+      case 'p': return kFuncRef;
+      case 'r': return kExternRef;
+      default: return kExnRef;
+    }
+  }
 
   // Index of the type; equal ones share it.
   u32 type(const std::string& params, const std::string& results) {
     Body bytes = {0x60};
     for (const std::string* list : {&params, &results}) {
       put_leb(&bytes, list->size());
-      for (char c : *list) bytes.push_back(c == 'i' ? 0x7f : 0x7e);
+      for (char c : *list) bytes.push_back(type_of_letter(c));
     }
     for (u32 i = 0; i < types_.size(); i++)
       if (types_[i] == bytes) return i;
@@ -111,7 +159,7 @@ class ModuleWriter {
       size_t j = locals.find_first_not_of(locals[i], i);
       if (j == std::string::npos) j = locals.size();
       put_leb(&runs, j - i);
-      runs.push_back(locals[i] == 'i' ? 0x7f : 0x7e);
+      runs.push_back(type_of_letter(locals[i]));
       i = j;
     }
     put_leb(&body, count);
@@ -122,23 +170,45 @@ class ModuleWriter {
     return static_cast<u32>(imports_.size() + functions_.size() - 1);
   }
   u32 global(u8 type, bool is_mutable, i64 value) {
+    Code init;
+    if (type == kI32)
+      init.i32(static_cast<i32>(value));
+    else
+      init.i64(value);
+    return global(type, is_mutable, init);
+  }
+  // `init` without its end.
+  u32 global(u8 type, bool is_mutable, const Code& init) {
     Body bytes = {type, is_mutable};
-    bytes.push_back(type == kI32 ? 0x41 : 0x42);
-    put_sleb(&bytes, value);
+    bytes.insert(bytes.end(), init.bytes.begin(), init.bytes.end());
     bytes.push_back(0x0b);
     globals_.push_back(bytes);
     return static_cast<u32>(globals_.size() - 1);
   }
-  void memory(u32 pages, u32 max) {
-    memory_ = {1, 1};
-    put_leb(&memory_, pages);
-    put_leb(&memory_, max);
+  u32 tag(u32 type) {
+    Body bytes = {0};
+    put_leb(&bytes, type);
+    tags_.push_back(bytes);
+    return static_cast<u32>(tags_.size() - 1);
   }
-  // Entry i of the table is functions[i]; `size` entries, growable if max > size.
+  u32 memory(u32 pages, u32 max, bool is_64 = false) {
+    Body bytes = {static_cast<u8>(is_64 ? 5 : 1)};
+    put_leb(&bytes, pages);
+    put_leb(&bytes, max);
+    memories_.push_back(bytes);
+    return static_cast<u32>(memories_.size() - 1);
+  }
+  // Another table, of nulls.
+  u32 table_of(u8 type, u32 size, u32 max, bool is_64 = false) {
+    Body bytes = {type, static_cast<u8>(is_64 ? 5 : 1)};
+    put_leb(&bytes, size);
+    put_leb(&bytes, max);
+    tables_.push_back(bytes);
+    return static_cast<u32>(tables_.size() - 1);
+  }
+  // Entry i of the table, which is the first, is functions[i]; `size` entries, growable if max > size.
   void table(const std::vector<u32>& functions, u32 size, u32 max) {
-    table_ = {1, 0x70, 1};
-    put_leb(&table_, size);
-    put_leb(&table_, max);
+    table_of(kFuncRef, size, max);
     elements_ = {1, 0, 0x41, 0, 0x0b};
     put_leb(&elements_, functions.size());
     for (u32 f : functions) put_leb(&elements_, f);
@@ -158,8 +228,9 @@ class ModuleWriter {
       put_leb(&exports, imports_.size() + i);
     }
     counted(&out, 3, functions_.size(), types);
-    raw(&out, 4, table_);
-    raw(&out, 5, memory_);
+    section(&out, 4, tables_);
+    section(&out, 5, memories_);
+    section(&out, 13, tags_);
     section(&out, 6, globals_);
     counted(&out, 7, functions_.size(), exports);
     raw(&out, 9, elements_);
@@ -194,9 +265,9 @@ class ModuleWriter {
     for (const Body& item : items) bytes.insert(bytes.end(), item.begin(), item.end());
     counted(out, id, items.size(), bytes);
   }
-  std::vector<Body> types_, imports_, globals_;
+  std::vector<Body> types_, imports_, globals_, tables_, memories_, tags_;
   std::vector<Function> functions_;
-  Body memory_, table_, elements_;
+  Body elements_;
 };
 
 // nullptr if it does not decode: then *message says why.

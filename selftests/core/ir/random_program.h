@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// Random integer-only Wasm modules for differential tests: valid by construction, terminating (loops count down),
-// biased towards what the optimizer has rules for.
+// Random Wasm modules for differential tests: valid by construction, terminating (loops count down), biased towards
+// what the optimizer has rules for. Floats and vectors only if asked for; then what a NaN's bits are, where the
+// standard leaves it open, influences nothing.
 #pragma once
 
 #include <random>
@@ -28,7 +29,10 @@ class RandomProgram {
     kImports
   };
 
-  explicit RandomProgram(u64 seed) : random_(seed) {}
+  // Types beyond integers: in locals, memory, control flow, and floats in signatures.
+  enum Mix : u32 { kFloats = 1, kVectors = 2 };
+
+  explicit RandomProgram(u64 seed, u32 mix = 0) : random_(seed), mix_(mix) {}
 
   Body generate() {
     const char* names[] = {"pkt_len",    "pkt_load8",   "pkt_load16", "pkt_load32",
@@ -53,6 +57,15 @@ class RandomProgram {
 
  private:
   static constexpr char kLetters[] = "il";
+  // A type of the mix; not a vector in signatures.
+  char any_type(bool in_signature) {
+    if ((mix_ & kFloats) && chance(30)) return "fd"[below(2)];
+    if ((mix_ & kVectors) && !in_signature && chance(15)) return 'v';
+    return kLetters[below(2)];
+  }
+  static i64 block_type(const std::string& results) {
+    return results.empty() ? -64 : ModuleWriter::type_of_letter(results[0]) - 0x80;
+  }
   u32 below(u32 n) { return static_cast<u32>(random_() % n); }
   bool chance(u32 percent) { return below(100) < percent; }
   template <usize N>
@@ -65,14 +78,15 @@ class RandomProgram {
   };
   void function(u32 number, u32 statements) {
     Signature s;
-    for (u32 i = below(4); i > 0; i--) s.params += kLetters[below(2)];
-    for (u32 i = chance(80) ? 1 : below(4); i > 0; i--) s.results += kLetters[below(2)];
+    for (u32 i = below(4); i > 0; i--) s.params += any_type(true);
+    for (u32 i = chance(80) ? 1 : below(4); i > 0; i--) s.results += any_type(true);
     signatures_.push_back(s);
     locals_ = s.params;
-    for (u32 i = 2 + below(6); i > 0; i--) locals_ += kLetters[below(2)];
-    locals_ += "il";  // one of each at least
+    for (u32 i = 2 + below(6); i > 0; i--) locals_ += any_type(false);
+    locals_ += mix_ ? "ilfdv" : "il";  // one of each at least
     counters_ = static_cast<u32>(locals_.size());
     locals_ += "iiiii";  // loop counters, and one for walk_packet
+    if (mix_) locals_ += "fdv";  // for canonical()
     loop_depth_ = 0;
     labels_.clear();
     labels_.push_back({s.results, false});
@@ -127,7 +141,17 @@ class RandomProgram {
     }
   }
 
+  // random_numeric.h
+  void float_expression(char type, u32 depth);
+  void vector_expression(u32 depth);
+  void integer_of_numeric(char type, u32 depth);
+  void numeric_statement();
+  void canonical(char type, Opcode equal);
+
   void expression(char type, u32 depth) {
+    if (type == 'f' || type == 'd') return float_expression(type, depth);
+    if (type == 'v') return vector_expression(depth);
+    if (mix_ && depth && chance(10)) return integer_of_numeric(type, depth - 1);
     bool wide = type == 'l';
     if (depth == 0) {
       if (chance(50))
@@ -535,6 +559,7 @@ class RandomProgram {
     budget_--;
     static const O kStore32[] = {O::kI32Store, O::kI32Store8, O::kI32Store16};
     static const O kStore64[] = {O::kI64Store, O::kI64Store8, O::kI64Store16, O::kI64Store32};
+    if (mix_ && chance(25)) return numeric_statement();
     char type = kLetters[below(2)];
     u32 kind = below(26);
     if (kind == 25) {
@@ -590,9 +615,10 @@ class RandomProgram {
       case 11: checked_packet(); return;
       case 12:
       case 13: {  // if
+        type = any_type(false);
         std::string results = chance(30) ? std::string(1, type) : "";
         condition(2);
-        code_.block(O::kIf, results.empty() ? -64 : results == "i" ? -1 : -2);
+        code_.block(O::kIf, block_type(results));
         labels_.push_back({results, false});
         block_body(depth - 1);
         branch_values(labels_.back());
@@ -608,8 +634,9 @@ class RandomProgram {
       }
       case 14:
       case 15: {  // block
+        type = any_type(false);
         std::string results = chance(40) ? std::string(1, type) : "";
-        code_.block(O::kBlock, results.empty() ? -64 : results == "i" ? -1 : -2);
+        code_.block(O::kBlock, block_type(results));
         labels_.push_back({results, false});
         block_body(depth - 1);
         branch_values(labels_.back());
@@ -725,6 +752,7 @@ class RandomProgram {
   }
 
   std::mt19937_64 random_;
+  u32 mix_;
   ModuleWriter writer_;
   Code code_;
   std::vector<Signature> signatures_;
@@ -737,3 +765,5 @@ class RandomProgram {
 };
 
 }  // namespace wring::test
+
+#include "selftests/core/ir/random_numeric.h"

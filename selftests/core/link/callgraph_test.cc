@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "selftests/core/runtime/wat.h"
+#include "selftests/core/wasm/module_builder.h"
 
 namespace wring::test {
 namespace {
@@ -18,7 +19,9 @@ class CallGraphTest : public ::testing::Test {
     if (module) module_free(module);
   }
   void build(const std::string& text, BindingKind imports = BindingKind::kHost) {
-    std::string bytes = wat(text);
+    build_binary(wat(text), imports);
+  }
+  void build_binary(const std::string& bytes, BindingKind imports = BindingKind::kHost) {
     Diag diag;
     ASSERT_EQ(decode({reinterpret_cast<const u8*>(bytes.data()), bytes.size()}, {},
                      kMaxCompileBytes, &module, &diag),
@@ -144,6 +147,153 @@ TEST_F(CallGraphTest, LongChainsNeedNoNativeRecursion) {
   for (u32 i = 0; i + 1 < kFunctions; i++) text += "(func (call " + std::to_string(i + 1) + "))";
   build(text + "(func))");
   EXPECT_EQ(position(0), kFunctions - 1);
+}
+
+TEST_F(CallGraphTest, TailCallsRecurseAndNameTheirStackNeeds) {
+  build(R"((module
+    (type $many (func (param i64 i64 i64 i64 i64 i64 i64 i64 i64)))
+    (table 1 funcref)
+    (func $loop (return_call $loop))
+    (func $once (return_call $leaf (i32.const 1)))
+    (func $leaf (param i32))
+    (func $indirect (param i64)
+      (return_call_indirect (type $many)
+        (local.get 0) (local.get 0) (local.get 0) (local.get 0) (local.get 0) (local.get 0)
+        (local.get 0) (local.get 0) (local.get 0) (i32.const 0)))))");
+  EXPECT_TRUE(graph.is_recursive(0));
+  EXPECT_FALSE(graph.is_recursive(1));
+  EXPECT_LT(position(2), position(1));
+  EXPECT_EQ(graph.tail_bytes(), 24u);  // three of nine parameters
+}
+
+TEST_F(CallGraphTest, WithoutTailCallsNoAreaIsReserved) {
+  build("(module (func (param i64 i64 i64 i64 i64 i64 i64 i64)) (func))");
+  EXPECT_EQ(graph.tail_bytes(), 0u);
+  EXPECT_FALSE(graph.has_throw());
+  EXPECT_FALSE(graph.indirect_may_throw());
+  EXPECT_FALSE(graph.calls_outside());
+  for (u8 throws : graph.may_throw()) EXPECT_FALSE(throws);
+}
+
+// A tag of type 0, [] -> []; function i has body i.
+std::string throwing_module(const std::vector<testing::Bin>& bodies,
+                            const testing::Bin& more = {}) {
+  using namespace testing;  // NOLINT(google-build-using-namespace)
+  Bin types_of_functions = uleb(bodies.size()), codes = uleb(bodies.size());
+  for (const Bin& code : bodies) {
+    types_of_functions = types_of_functions + Bin{0};
+    codes = codes + body(code);
+  }
+  Bin bytes = header() + types({func_type({}, {})}) + section(3, types_of_functions) +
+              section(4, vec({{kFuncRef, 0, 1}})) + section(13, vec({{0, 0}})) + more +
+              section(10, codes);
+  return std::string(bytes.begin(), bytes.end());
+}
+const testing::Bin kThrow = {0x08, 0, 0x0b}, kNothing = {0x0b},
+                   kCallIndirect = {0x41, 0, 0x11, 0, 0, 0x0b};
+testing::Bin call_of(uint8_t func) { return {0x10, func, 0x0b}; }
+
+TEST_F(CallGraphTest, WhoCallsWhoThrowsMayThrow) {
+  build_binary(throwing_module({call_of(1),
+                                call_of(2),
+                                kThrow,
+                                kNothing,
+                                call_of(3),
+                                call_of(6),
+                                call_of(7),
+                                {0x10, 5, 0x10, 2, 0x0b}}));
+  EXPECT_TRUE(graph.has_throw());
+  const bool expected[] = {true, true, true, false, false, true, true, true};
+  for (u32 i = 0; i < 8; i++) EXPECT_EQ(graph.may_throw()[i] != 0, expected[i]) << i;
+  EXPECT_FALSE(graph.indirect_may_throw());
+}
+
+TEST_F(CallGraphTest, IndirectCallsThrowIfAnyTargetDoes) {
+  using testing::Bin, testing::section, testing::vec;
+  auto elements = [](uint8_t func) { return section(9, vec({{0, 0x41, 0, 0x0b, 1, func}})); };
+  build_binary(throwing_module({kCallIndirect, kThrow, kNothing}, elements(1)));
+  EXPECT_TRUE(graph.indirect_may_throw());
+  EXPECT_TRUE(graph.may_throw()[0]);
+}
+
+TEST_F(CallGraphTest, IndirectCallsOfOthersDoNotThrow) {
+  using testing::section, testing::vec;
+  build_binary(throwing_module({kCallIndirect, kThrow, kNothing},
+                               section(9, vec({{0, 0x41, 0, 0x0b, 1, 2}}))));
+  EXPECT_FALSE(graph.indirect_may_throw());
+  EXPECT_FALSE(graph.may_throw()[0]);
+}
+
+TEST_F(CallGraphTest, OtherInstancesMayThrowAndHostFunctionsNot) {
+  build("(module (import \"m\" \"f\" (func)) (func (call 0)))", BindingKind::kWasm);
+  EXPECT_TRUE(graph.may_throw()[0]);
+  EXPECT_TRUE(graph.may_throw()[1]);
+  EXPECT_TRUE(graph.calls_outside());
+}
+
+TEST_F(CallGraphTest, HostFunctionsDoNotThrow) {
+  build("(module (import \"m\" \"f\" (func)) (func (call 0)))");
+  EXPECT_FALSE(graph.may_throw()[1]);
+  EXPECT_FALSE(graph.calls_outside());
+}
+
+TEST_F(CallGraphTest, ReferencesFromElsewhereMayGetIntoPrivateTables) {
+  const char* text = R"((module
+    (table $shared (import "m" "t") 1 funcref) (table $own 1 funcref)
+    (func $entry (export "entry") (call_indirect $own (i32.const 0)))
+    (func $move %)))";
+  auto with = [&](const char* body) {
+    std::string out = text;
+    return out.replace(out.find('%'), 1, body);
+  };
+  build(with("(table.copy $own $shared (i32.const 0) (i32.const 0) (i32.const 1))"));
+  EXPECT_TRUE(graph.is_recursive(0));
+  EXPECT_GE(graph.callee_depth(0), link::CallGraph::kUnknownDepth);
+}
+
+TEST_F(CallGraphTest, ReferencesThatNobodyMovesStayWhereTheyAre) {
+  build(R"((module
+    (table $shared (import "m" "t") 1 funcref) (table $own 1 funcref)
+    (func $entry (export "entry") (call_indirect $own (i32.const 0)))))");
+  EXPECT_FALSE(graph.is_recursive(0));
+}
+
+TEST_F(CallGraphTest, CallsOfReferencesReachWhatIsTakenOrComesIn) {
+  using namespace testing;  // NOLINT(google-build-using-namespace)
+  // 0: call_ref of a reference to 1; 1: nothing; 2: exported, takes a reference and calls it.
+  auto module_of = [](bool is_exported) {
+    Bin bytes = header() + section(1, vec({func_type({}, {}), Bin{0x60, 1, kRef, 0, 0}})) +
+                section(3, vec({{0}, {0}, {1}})) +
+                (is_exported ? section(7, vec({str("f") + Bin{0, 2}})) : Bin{}) +
+                section(9, vec({{3, 0, 1, 1}})) +
+                section(10, vec({body({0xd2, 1, 0x14, 0, 0x0b}), body({0x0b}),
+                                 body({0x20, 0, 0x14, 0, 0x0b})}));
+    return std::string(bytes.begin(), bytes.end());
+  };
+  build_binary(module_of(false));
+  EXPECT_FALSE(graph.is_recursive(0));
+  EXPECT_LT(position(1), position(0));
+  EXPECT_FALSE(graph.calls_outside());
+  module_free(module);
+  module = nullptr;
+  type_ids.clear();
+  link::CallGraph other;
+  std::string bytes = module_of(true);
+  Diag diag;
+  ASSERT_EQ(decode({reinterpret_cast<const u8*>(bytes.data()), bytes.size()}, {}, kMaxCompileBytes,
+                   &module, &diag),
+            Err::kOk);
+  type_ids = {1, 2};
+  ASSERT_EQ(other.build(*module, bindings, {type_ids.data(), 2}, &arena, &diag), Err::kOk);
+  EXPECT_TRUE(other.calls_outside());
+  EXPECT_TRUE(other.is_recursive(2)) << "may be called back by what it calls";
+}
+
+TEST_F(CallGraphTest, KnowsWhichTablesGrow) {
+  build(R"((module (table 1 funcref) (table $x 1 externref)
+    (func (drop (table.grow $x (ref.null extern) (i32.const 1))))))");
+  EXPECT_FALSE(graph.growing_tables().test(0));
+  EXPECT_TRUE(graph.growing_tables().test(1));
 }
 
 }  // namespace

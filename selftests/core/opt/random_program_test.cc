@@ -107,8 +107,8 @@ Result run(const Program& program, u32 func, const std::vector<u64>& args, u64 s
   return result;
 }
 
-void check_seed(u64 seed, int* compared, int* returned) {
-  Body bytes = RandomProgram(seed).generate();
+void check_seed(u64 seed, u32 mix, int* compared, int* returned) {
+  Body bytes = RandomProgram(seed, mix).generate();
   std::string message;
   std::unique_ptr<Program> built(make_program(bytes, seed & 1, &message));
   ASSERT_TRUE(built) << "seed " << seed << ": " << message;
@@ -124,7 +124,8 @@ void check_seed(u64 seed, int* compared, int* returned) {
       std::vector<u64> args;
       for (ValType type : module.func_type(f).params) {
         u64 value = random() >> (random() % 64);
-        args.push_back(type == ValType::kI32 ? static_cast<u32>(value) : value);
+        bool is_narrow = type == ValType::kI32 || type == ValType::kF32;
+        args.push_back(is_narrow ? static_cast<u32>(value) : value);
       }
       Result before = run(*built, f, args, seed + trial);
       Result after = run(*optimized, f, args, seed + trial);
@@ -139,7 +140,9 @@ void check_seed(u64 seed, int* compared, int* returned) {
     }
 }
 
-TEST(RandomProgram, OptimizedComputesTheSame) {
+class RandomPrograms : public ::testing::TestWithParam<u32> {};
+
+TEST_P(RandomPrograms, OptimizedComputesTheSame) {
   u64 first = 1, count = 300;
   if (const char* seeds = std::getenv("WRING_RANDOM_SEEDS")) {
     char* end;
@@ -148,13 +151,18 @@ TEST(RandomProgram, OptimizedComputesTheSame) {
   }
   int compared = 0, returned = 0;
   for (u64 seed = first; seed < first + count && !HasFatalFailure(); seed++)
-    check_seed(seed, &compared, &returned);
+    check_seed(seed, GetParam(), &compared, &returned);
   RecordProperty("compared", compared);
   RecordProperty("returned", returned);
   if (count >= 100) {
     EXPECT_GT(returned, static_cast<int>(count));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Integers, RandomPrograms, ::testing::Values(0u));
+INSTANTIATE_TEST_SUITE_P(Floats, RandomPrograms, ::testing::Values(u32{RandomProgram::kFloats}));
+INSTANTIATE_TEST_SUITE_P(All, RandomPrograms,
+                         ::testing::Values(u32{RandomProgram::kFloats | RandomProgram::kVectors}));
 
 }  // namespace
 }  // namespace wring::test

@@ -16,6 +16,7 @@ namespace wring::test {
 struct CallResult {
   unsigned trap = 0;
   unsigned long long value = 0;
+  std::vector<unsigned long long> values;  // all result words, and some more
 };
 
 // A store and what is loaded into it; everything is released at the end, and must be.
@@ -66,15 +67,27 @@ class EngineTest : public ::testing::Test {
     return wring_posix_place(out->code, &error);
   }
 
-  int try_load(const std::string& text, const std::vector<wring_import_value>& imports = {},
-               const std::vector<wring_binding>& bindings = {}) {
+  int try_load_bytes(const std::string& bytes, const std::vector<wring_import_value>& imports = {},
+                     const std::vector<wring_binding>& bindings = {}) {
     Loaded l;
-    int e = compile(wat(text), bindings, &l);
+    int e = compile(bytes, bindings, &l);
     if (e == 0)
       e = wring_instance_new(l.code, imports.data(), static_cast<unsigned>(imports.size()),
                              &l.instance, &error);
     loaded.push_back(l);
     return e;
+  }
+  int try_load(const std::string& text, const std::vector<wring_import_value>& imports = {},
+               const std::vector<wring_binding>& bindings = {}) {
+    return try_load_bytes(wat(text), imports, bindings);
+  }
+  // The same of a binary as a sequence of bytes.
+  template <class Bytes>
+  wring_instance* load_binary(const Bytes& bytes,
+                              const std::vector<wring_import_value>& imports = {}) {
+    EXPECT_EQ(try_load_bytes(std::string(bytes.begin(), bytes.end()), imports), 0)
+        << error.message << " at offset " << error.offset;
+    return loaded.back().instance;
   }
   wring_instance* load(const std::string& text, const std::vector<wring_import_value>& imports = {},
                        const std::vector<wring_binding>& bindings = {}) {
@@ -85,7 +98,7 @@ class EngineTest : public ::testing::Test {
   // Export `name` of the instance as an import value.
   wring_import_value from(wring_instance* instance, const std::string& name) {
     for (Loaded& l : loaded) {
-      if (l.instance != instance) continue;
+      if (!instance || l.instance != instance) continue;
       wring_extern_desc desc;
       for (unsigned i = 0; wring_module_export(l.module, i, &desc) == 0; i++)
         if (std::string(desc.name.data, desc.name.len) == name) return {instance, i};
@@ -97,7 +110,7 @@ class EngineTest : public ::testing::Test {
   CallResult call(wring_instance* instance, const std::string& name,
                   std::vector<unsigned long long> args = {}, unsigned long long* fuel = nullptr) {
     for (Loaded& l : loaded) {
-      if (l.instance != instance) continue;
+      if (!instance || l.instance != instance) continue;
       wring_extern_desc desc;
       for (unsigned i = 0; wring_module_export(l.module, i, &desc) == 0; i++) {
         if (std::string(desc.name.data, desc.name.len) != name) continue;
@@ -105,7 +118,7 @@ class EngineTest : public ::testing::Test {
         unsigned long long plenty = 1ull << 30;
         unsigned trap =
             wring_posix_invoke(instance, desc.index, args.data(), fuel ? fuel : &plenty);
-        return {trap, args[0]};
+        return {trap, args[0], args};
       }
     }
     ADD_FAILURE() << "no export " << name;

@@ -8,12 +8,17 @@ namespace {
 const char kExporter[] = R"((module
   (memory (export "m") 1) (table (export "t") 3 funcref)
   (global (export "g") (mut i32) (i32.const 4))
+  (global (export "r") funcref (ref.func $f)) (tag (export "e") (param i32))
   (elem (i32.const 0) $f)
   (func $f (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))))";
 
 const char kImporter[] = R"((module
   (import "a" "f" (func $f (param i32) (result i32))) (import "a" "t" (table 3 funcref))
   (import "a" "m" (memory 1)) (import "a" "g" (global (mut i32)))
+  (import "a" "r" (global $r funcref)) (import "a" "e" (tag $e (param i32)))
+  (memory $second 1) (table $refs 1 externref) (table $large 1000 funcref)
+  (func (export "throw") (throw $e (i32.const 1)))
+  (func (export "grow") (result i32) (table.grow $refs (ref.null extern) (i32.const 10)))
   (type $t (func (param i32) (result i32)))
   (elem (i32.const 1) $loop $f) (data (i32.const 0) "some data")
   (func $loop (export "run") (param i32) (result i32) (local i32)
@@ -38,11 +43,13 @@ class MemoryTest : public EngineTest {
     if (result == 0)
       result = load_one(importer,
                         {from(a.instance, "f"), from(a.instance, "t"), from(a.instance, "m"),
-                         from(a.instance, "g")},
+                         from(a.instance, "g"), from(a.instance, "r"), from(a.instance, "e")},
                         &b);
     wring_posix_fail_allocation(0);
     if (result == 0) {
       EXPECT_VALUE(call(b.instance, "run", {7}), 18u);
+      EXPECT_TRAP(call(b.instance, "throw"), WRING_TRAP_UncaughtException);
+      EXPECT_VALUE(call(b.instance, "grow"), 1u);
     } else {
       EXPECT_EQ(result, -WRING_ERR_NOMEM) << n << ": " << error.message;
     }

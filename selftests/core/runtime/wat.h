@@ -21,7 +21,10 @@ inline std::string wat(const std::string& text) {
   }
   std::string in = std::string(dir) + "/m.wat", out = std::string(dir) + "/m.wasm";
   std::ofstream(in) << text;
-  int status = std::system(("wat2wasm --debug-names -o " + out + " " + in).c_str());
+  const char* features =
+      " --enable-tail-call --enable-multi-memory --enable-memory64 --enable-threads"
+      " --enable-extended-const --enable-exceptions";
+  int status = std::system(("wat2wasm --debug-names -o " + out + features + " " + in).c_str());
   std::ifstream file(out, std::ios::binary);
   std::string bytes((std::istreambuf_iterator<char>(file)), {});
   unlink(in.c_str());

@@ -30,7 +30,7 @@ TEST(Decode, Header) {
 }
 
 TEST(Decode, SectionFraming) {
-  EXPECT_MALFORMED((header() + Bin{13, 0}), 8, "malformed section id 13");
+  EXPECT_MALFORMED((header() + Bin{14, 0}), 8, "malformed section id 14");
   EXPECT_MALFORMED((header() + Bin{1}), 9, "unexpected end");
   EXPECT_MALFORMED((header() + Bin{1, 2, 0}), 8, "length out of bounds");
   EXPECT_MALFORMED((header() + Bin{1, 2, 0, 0}), 11, "section size mismatch");
@@ -42,9 +42,10 @@ TEST(Decode, SectionOrder) {
   // Every section once, in the order of the format; custom sections anywhere.
   const Bin note = custom("note", {1, 2, 3});
   EXPECT_VALID((header() + note + section(1, {0}) + section(2, {0}) + note + section(3, {0}) +
-                section(4, {0}) + section(5, {0}) + section(6, {0}) + section(7, {0}) +
-                section(9, {0}) + section(12, {0}) + section(10, {0}) + section(11, {0}) + note));
-  const uint8_t order[] = {1, 2, 3, 4, 5, 6, 7, 9, 12, 10, 11};
+                section(4, {0}) + section(5, {0}) + section(13, {0}) + section(6, {0}) +
+                section(7, {0}) + section(9, {0}) + section(12, {0}) + section(10, {0}) +
+                section(11, {0}) + note));
+  const uint8_t order[] = {1, 2, 3, 4, 5, 13, 6, 7, 9, 12, 10, 11};
   for (size_t i = 0; i < sizeof(order); i++)
     for (size_t k = 0; k <= i; k++)
       EXPECT_MALFORMED((header() + section(order[i], {0}) + section(order[k], {0})), 11,
@@ -64,7 +65,7 @@ TEST(Decode, Types) {
   EXPECT_TRUE(equal(type, type));
   EXPECT_FALSE(equal(type, got.module->types[1]));
 
-  EXPECT_MALFORMED((header() + types({{0x5f, 0, 0}})), 11, "malformed function type");
+  EXPECT_MALFORMED((header() + types({{0x61, 0, 0}})), 11, "malformed function type");
   EXPECT_MALFORMED((header() + types({{0xe0, 0x7f, 0, 0}})), 11, "integer representation too long");
   EXPECT_MALFORMED((header() + types({{0x60, 1, 0x40, 0}})), 13, "malformed value type");
 }
@@ -95,7 +96,7 @@ TEST(Decode, Imports) {
   EXPECT_TRUE(m.is_imported_function(1));
 
   const auto with_import = [](const Bin& import) { return header() + section(2, vec({import})); };
-  EXPECT_MALFORMED(with_import(str("a") + str("b") + Bin{4}), 15, "malformed import kind");
+  EXPECT_MALFORMED(with_import(str("a") + str("b") + Bin{5}), 15, "malformed import kind");
   EXPECT_MALFORMED(with_import(str("a") + str("b") + Bin{3, kI32, 2}), 17, "malformed mutability");
   EXPECT_MALFORMED(with_import(Bin{1, 0xff, 0, 0, 0}), 12, "malformed UTF-8 encoding");
   EXPECT_MALFORMED(with_import(str("a") + Bin{9, 'b', 0, 0}), 13, "length out of bounds");
@@ -106,10 +107,10 @@ TEST(Decode, Limits) {
   const auto table = [](const Bin& limits) {
     return header() + section(4, Bin{1, kFuncRef} + limits);
   };
-  EXPECT_MALFORMED(table({2}), 12, "integer too large");
-  EXPECT_MALFORMED(table({0x81, 0, 0}), 12, "integer representation too long");
+  for (uint8_t flags : {2, 3, 6, 8, 0x81})
+    EXPECT_MALFORMED(table({flags, 0, 0}), 12, "malformed limits flags");
   EXPECT_MALFORMED(table({1, 0}), 14, "unexpected end");
-  EXPECT_INVALID(table({1, 2, 1}), 11, "size minimum must not be greater than maximum");
+  EXPECT_INVALID(table({1, 2, 1}), 12, "size minimum must not be greater than maximum");
   EXPECT_VALID(table({1, 2, 0xff, 0xff, 0xff, 0xff, 0x0f}));
   EXPECT_MALFORMED((header() + section(4, {1, kI32, 0, 0})), 11, "malformed reference type");
 
@@ -120,10 +121,21 @@ TEST(Decode, Limits) {
   EXPECT_INVALID(memory(Bin{1, 0} + uleb(65537)), 11,
                  "memory size must be at most 65536 pages (4GiB)");
   EXPECT_INVALID(memory({1, 2, 1}), 11, "size minimum must not be greater than maximum");
-  EXPECT_INVALID((header() + section(5, {2, 0, 0, 0, 0})), 13, "multiple memories");
-  EXPECT_INVALID(
+}
+
+TEST(Decode, ManyMemories) {
+  const Decoded got = decode_bin(header() + section(2, vec({str("a") + str("b") + Bin{2, 0, 7}})) +
+                                 section(5, {2, 0, 8, 0, 9}));
+  ASSERT_EQ(got.err, Err::kOk) << got.diag.message;
+  ASSERT_EQ(got.module->memories.size(), 3u);
+  EXPECT_EQ(got.module->imported_memories, 1u);
+  for (u32 i = 0; i < 3; i++) EXPECT_EQ(got.module->memories[i].type.limits.min, 7u + i);
+  EXPECT_REJECTED_AS(kWasm2, (header() + section(5, {2, 0, 0, 0, 0})), Err::kInvalid, 13,
+                     "multiple memories");
+  EXPECT_REJECTED_AS(
+      kWasm2,
       (header() + section(2, vec({str("a") + str("b") + Bin{2, 0, 0}})) + section(5, {1, 0, 0})),
-      21, "multiple memories");
+      Err::kInvalid, 21, "multiple memories");
 }
 
 TEST(Decode, Globals) {
@@ -139,7 +151,7 @@ TEST(Decode, Globals) {
   EXPECT_INVALID(global({kI32, 0, 0x42, 0, 0x0b}), 13, "type mismatch: expected i32, found i64");
   EXPECT_INVALID(global({kI32, 0, 0x0b}), 13, "type mismatch");
   EXPECT_INVALID(global({kI32, 0, 0x41, 0, 0x41, 0, 0x0b}), 13, "type mismatch");
-  EXPECT_INVALID(global({kI32, 0, 0x41, 0, 0x41, 0, 0x6a, 0x0b}), 17,
+  EXPECT_INVALID(global({kI32, 0, 0x41, 0, 0x41, 0, 0x6e, 0x0b}), 17,
                  "constant expression required");
   EXPECT_INVALID(global({kI32, 0, 0x01, 0x41, 0, 0x0b}), 13, "constant expression required");
   EXPECT_INVALID(global({kI32, 0, 0x02, kI32, 0x41, 0, 0x0b, 0x0b}), 13,
@@ -151,7 +163,7 @@ TEST(Decode, Globals) {
   EXPECT_MALFORMED(global({kI32, 0, 0x41, 0}), 15, "unexpected end");
   EXPECT_MALFORMED(global({kI32, 0, 0x41, 0, 0xf3, 0x0b}), 15, "illegal opcode 0xf3");
 
-  // Imported immutable globals, and only they, may be read.
+  // Immutable globals before the expression may be read; in 2.0 only imported ones.
   const auto imports = [](uint8_t mutability) {
     return header() + section(2, vec({str("a") + str("b") + Bin{3, kI32, mutability}}));
   };
@@ -159,8 +171,12 @@ TEST(Decode, Globals) {
   EXPECT_INVALID(imports(1) + section(6, {1, kI32, 0, 0x23, 0, 0x0b}), 23,
                  "constant expression required");
   EXPECT_INVALID(imports(0) + section(6, {1, kI64, 0, 0x23, 0, 0x0b}), 23, "type mismatch");
-  EXPECT_INVALID(imports(0) + section(6, {2, kI32, 0, 0x41, 0, 0x0b, kI32, 0, 0x23, 1, 0x0b}), 28,
-                 "unknown global 1");
+  const Bin second = imports(0) + section(6, {2, kI32, 0, 0x41, 0, 0x0b, kI32, 0, 0x23, 1, 0x0b});
+  EXPECT_VALID(second);
+  EXPECT_REJECTED_AS(kWasm2, second, Err::kInvalid, 28, "unknown global 1");
+  EXPECT_INVALID(imports(0) + section(6, {1, kI32, 0, 0x23, 1, 0x0b}), 23, "unknown global 1");
+  EXPECT_INVALID(imports(0) + section(6, {2, kI32, 1, 0x41, 0, 0x0b, kI32, 0, 0x23, 1, 0x0b}), 28,
+                 "constant expression required");
 }
 
 TEST(Decode, Exports) {
@@ -169,7 +185,7 @@ TEST(Decode, Exports) {
     return header() + memory + section(7, vec(exports));
   };
   EXPECT_VALID(with_exports({str("a") + Bin{2, 0}, str("b") + Bin{2, 0}, str("") + Bin{2, 0}}));
-  EXPECT_MALFORMED(with_exports({str("a") + Bin{4, 0}}), 18, "malformed export kind");
+  EXPECT_MALFORMED(with_exports({str("a") + Bin{5, 0}}), 18, "malformed export kind");
   EXPECT_INVALID(with_exports({str("a") + Bin{2, 1}}), 19, "unknown memory 1");
   EXPECT_INVALID(with_exports({str("a") + Bin{0, 0}}), 19, "unknown function 0");
   EXPECT_INVALID(with_exports({str("a") + Bin{1, 0}}), 19, "unknown table 0");
@@ -285,10 +301,10 @@ TEST(Decode, CountsMustAgree) {
 
 // A module that is both is malformed, whichever comes first.
 TEST(Decode, MalformedComesBeforeInvalid) {
-  const Bin invalid = header() + section(5, {2, 0, 0, 0, 0});
-  EXPECT_INVALID(invalid, 13, "multiple memories");
-  EXPECT_MALFORMED((invalid + Bin{99, 0}), 15, "malformed section id 99");
-  EXPECT_MALFORMED((invalid + section(7, {1, 1, 0xff, 2, 0})), 19, "malformed UTF-8 encoding");
+  const Bin invalid = header() + section(5, {2, 0, 0, 1, 1, 0});
+  EXPECT_INVALID(invalid, 13, "size minimum must not be greater than maximum");
+  EXPECT_MALFORMED((invalid + Bin{99, 0}), 16, "malformed section id 99");
+  EXPECT_MALFORMED((invalid + section(7, {1, 1, 0xff, 2, 0})), 20, "malformed UTF-8 encoding");
 }
 
 TEST(Decode, AddressTaken) {

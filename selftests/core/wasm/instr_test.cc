@@ -20,12 +20,12 @@ struct Result {
   Diag diag;
 };
 
-Result decode_one(const Bin& bin) {
+Result decode_one(const Bin& bin, Features features = Features()) {
   std::unique_ptr<u8[]> exact(new u8[bin.size()]);
   for (size_t i = 0; i < bin.size(); i++) exact[i] = bin[i];
   Result out{};
   out.err = decode_instr(Bytes(exact.get(), bin.size()), 0, static_cast<u32>(bin.size()), 9,
-                         &out.in, &out.diag);
+                         &out.in, &out.diag, features);
   return out;
 }
 
@@ -46,6 +46,8 @@ Bin immediates(Imm imm) {
     case Imm::kGlobal:
     case Imm::kTable:
     case Imm::kElem:
+    case Imm::kType:
+    case Imm::kTag:
     case Imm::kData: return {0x85, 0x01};
     case Imm::kLabels: return {0x02, 0x01, 0x80, 0x00, 0x03};
     case Imm::kTypeTable:
@@ -64,6 +66,8 @@ Bin immediates(Imm imm) {
     case Imm::kLane: return {0x01};
     case Imm::kTypes: return {0x01, 0x7e};
     case Imm::kRefType: return {0x6f};
+    case Imm::kTryTable: return {0x40, 0x02, 0x01, 0x03, 0x00, 0x02, 0x81, 0x00};
+    case Imm::kFence: return {0x00};
   }
   return {};
 }
@@ -82,24 +86,26 @@ TEST(Instr, EveryOpcodeDecodesToItself) {
       EXPECT_EQ(cut.err, Err::kMalformed) << info_of(op).text << " cut to " << size;
       EXPECT_EQ(cut.diag.offset, size);
       EXPECT_EQ(cut.diag.func, 9u);
-      EXPECT_STREQ(cut.diag.message, "unexpected end");
+      EXPECT_STREQ(cut.diag.message, "unexpected end of section or function");
     }
   }
 }
 
 TEST(Instr, TableHasEveryInstructionOnce) {
-  u32 plain = 0, fc = 0, fd = 0;
+  u32 plain = 0, fc = 0, fd = 0, fe = 0;
   std::set<std::pair<u32, u32>> codes;
   std::set<std::string> texts;
   for (const OpcodeInfo& info : kOpcodes) {
-    (info.prefix == 0 ? plain : info.prefix == 0xfc ? fc : fd)++;
+    (info.prefix == 0 ? plain : info.prefix == 0xfc ? fc : info.prefix == 0xfd ? fd : fe)++;
     EXPECT_TRUE(codes.emplace(info.prefix, info.code).second) << info.text;
     texts.insert(info.text);
   }
-  // The spec's index of instructions: 183 with one byte, 18 after 0xfc, 236 vector instructions.
-  EXPECT_EQ(plain, 183u);
+  // The spec's index of instructions: 193 with one byte but for ref.eq, 18 after 0xfc, 256 vector instructions, 20
+  // of them relaxed; and 67 of the threads proposal.
+  EXPECT_EQ(plain, 193u);
   EXPECT_EQ(fc, 18u);
-  EXPECT_EQ(fd, 236u);
+  EXPECT_EQ(fd, 256u);
+  EXPECT_EQ(fe, 67u);
   EXPECT_EQ(texts.size(), codes.size() - 1);  // both selects have one name
 }
 
@@ -174,12 +180,14 @@ TEST(Instr, BlockTypes) {
   EXPECT_EQ(index.block.type, 0x40u);
   EXPECT_EQ(decode_one({0x02, 0xff, 0xff, 0xff, 0xff, 0x0f}).in.block.type, 0xffffffffu);
   // Negative, but no value type; and one that is, in two bytes.
-  for (const Bin& bin : {Bin{0x02, 0x41}, Bin{0x02, 0x7a}, Bin{0x02, 0xff, 0x7f}}) {
-    const Result bad = decode_one(bin);
-    EXPECT_EQ(bad.err, Err::kMalformed);
-    EXPECT_EQ(bad.diag.offset, 1u);
-    EXPECT_STREQ(bad.diag.message, "malformed block type");
-  }
+  EXPECT_STREQ(decode_one({0x02, 0x41}).diag.message, "malformed value type");
+  EXPECT_STREQ(decode_one({0x02, 0x7a}).diag.message, "malformed value type");
+  EXPECT_STREQ(decode_one({0x02, 0xff, 0x7f}).diag.message, "malformed block type");
+  EXPECT_EQ(decode_one({0x02, 0xff, 0x7f}).diag.offset, 1u);
+  const Instr typed = decode_one({0x02, kRefNull, 0x90, 0x01}).in;
+  EXPECT_EQ(typed.block.type, kNone);
+  EXPECT_EQ(typed.block.result, ref_to(0x90, true));
+  EXPECT_EQ(typed.next, 4u);
 }
 
 TEST(Instr, BrTableTargets) {
@@ -216,12 +224,13 @@ TEST(Instr, IllegalOpcodes) {
     EXPECT_STREQ(got.diag.message, message);
   };
   expect_illegal({0x06}, "illegal opcode 0x06");
-  expect_illegal({0x12, 0x00}, "illegal opcode 0x12");
+  expect_illegal({0x18, 0x00}, "illegal opcode 0x18");
   expect_illegal({0xff}, "illegal opcode 0xff");
-  expect_illegal({0xfe, 0x00}, "illegal opcode 0xfe");
+  expect_illegal({0xfe, 0x04}, "illegal opcode 0xfe 0x04");
+  expect_illegal({0xfe, 0x4f}, "illegal opcode 0xfe 0x4f");
   expect_illegal({0xfc, 0x12}, "illegal opcode 0xfc 0x12");
   expect_illegal({0xfd, 0x9a, 0x01}, "illegal opcode 0xfd 0x9a");
-  expect_illegal({0xfd, 0x80, 0x02}, "illegal opcode 0xfd 0x100");
+  expect_illegal({0xfd, 0x94, 0x02}, "illegal opcode 0xfd 0x114");
   expect_illegal({0xfd, 0xff, 0xff, 0xff, 0xff, 0x0f}, "illegal opcode 0xfd 0xffffffff");
 }
 
@@ -232,28 +241,116 @@ TEST(Instr, PrefixedCodesMayBeOverlong) {
 }
 
 TEST(Instr, MalformedImmediates) {
-  EXPECT_STREQ(decode_one({0x3f, 0x01}).diag.message, "zero byte expected");
-  EXPECT_STREQ(decode_one({0x40, 0x80, 0x00}).diag.message, "zero byte expected");
-  EXPECT_STREQ(decode_one({0xfc, 0x0a, 0x00, 0x01}).diag.message, "zero byte expected");
-  EXPECT_EQ(decode_one({0xfc, 0x0a, 0x00, 0x01}).diag.offset, 3u);
-  EXPECT_STREQ(decode_one({0x28, 0x20, 0x00}).diag.message, "malformed memop flags");
-  EXPECT_STREQ(decode_one({0x28, 0x02, 0x80, 0x80, 0x80, 0x80, 0x10}).diag.message,
+  for (Features features : {Features(), kWasm2}) {
+    EXPECT_STREQ(decode_one({0x28, 0x80, 0x01, 0x00}, features).diag.message,
+                 "malformed memop flags");
+    EXPECT_STREQ(decode_one({0xd0, 0x40}, features).diag.message,
+                 features.wasm3 ? "malformed heap type" : "malformed reference type");
+    EXPECT_STREQ(decode_one({0x1c, 0x01, 0x40}, features).diag.message, "malformed value type");
+  }
+  EXPECT_STREQ(decode_one({0x1f, 0x40, 0x01, 0x04, 0x00}).diag.message, "malformed catch clause");
+  EXPECT_STREQ(decode_one({0x1f, 0x40, 0x02, 0x02, 0x00}).diag.message,
+               "unexpected end of section or function");
+  EXPECT_STREQ(decode_one({0xfe, 0x03, 0x01}).diag.message, "zero byte expected");
+  EXPECT_STREQ(decode_one({0x28, 0x02, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02})
+                   .diag.message,
                "integer too large");
-  EXPECT_STREQ(decode_one({0xd0, 0x7f}).diag.message, "malformed reference type");
-  EXPECT_STREQ(decode_one({0x1c, 0x01, 0x40}).diag.message, "malformed value type");
+  // Heap types are single bytes unless they are type indices.
+  EXPECT_STREQ(decode_one({0xd0, 0xf0, 0x7f}).diag.message, "malformed heap type");
+}
+
+TEST(Instr, WithoutLaterFeatures) {
+  const auto message = [](const Bin& bin, Features features = kWasm2) {
+    return std::string(decode_one(bin, features).diag.message);
+  };
+  EXPECT_EQ(message({0x3f, 0x01}), "zero byte expected");
+  EXPECT_EQ(message({0x40, 0x80, 0x00}), "zero byte expected");
+  EXPECT_EQ(message({0xfc, 0x0a, 0x00, 0x01}), "zero byte expected");
+  EXPECT_EQ(decode_one({0xfc, 0x0a, 0x00, 0x01}, kWasm2).diag.offset, 3u);
+  EXPECT_EQ(message({0x28, 0x20, 0x00}), "malformed memop flags");
+  EXPECT_EQ(message({0x28, 0x02, 0x80, 0x80, 0x80, 0x80, 0x10}), "integer too large");
+  EXPECT_EQ(message({0xd0, 0x69}), "malformed reference type");
+  EXPECT_EQ(message({0x02, kRefNull, 0x00}), "malformed value type");
+  for (u32 i = 0; i < static_cast<u32>(Opcode::kCount); i++) {
+    const Opcode op = static_cast<Opcode>(i);
+    const Feature feature = info_of(op).feature;
+    const Bin bin = encoding(op) + immediates(info_of(op).imm);
+    const bool is_old = feature <= Feature::kSimd, is_threads = feature == Feature::kThreads;
+    EXPECT_EQ(message(bin).empty(), is_old) << info_of(op).text;
+    EXPECT_EQ(message(bin, {true, false}).empty(), is_old || !is_threads) << info_of(op).text;
+    EXPECT_EQ(message(bin, {false, true}).empty(), is_old || is_threads) << info_of(op).text;
+  }
+}
+
+TEST(Instr, GarbageCollectedTypesAreUnsupported) {
+  for (const Bin& bin : {Bin{0xfb, 0x00, 0x00}, Bin{0xd3}, Bin{0xd0, 0x6e}, Bin{0x02, 0x6d},
+                         Bin{0x1c, 0x01, kRef, 0x6b}}) {
+    const Result got = decode_one(bin);
+    EXPECT_EQ(got.err, Err::kUnsupported);
+    EXPECT_EQ(std::string(got.diag.message).rfind("garbage-collected types are not supported", 0),
+              0u);
+    EXPECT_EQ(decode_one(bin, kWasm2).err, Err::kMalformed);
+  }
+}
+
+TEST(Instr, MemoryIndicesAndLongOffsets) {
+  const Instr load = decode_one({0x28, 0x42, 0x85, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}).in;
+  EXPECT_EQ(load.mem.align, 2u);
+  EXPECT_EQ(load.mem.memory, 0x85u);
+  EXPECT_EQ(load.mem.offset, 0xfffffffffu);
+  EXPECT_EQ(decode_one({0x29, 0x03, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+                .in.mem.offset,
+            ~u64{0});
+  EXPECT_EQ(decode_one({0x3f, 0x85, 0x01}).in.index, 0x85u);
+  const Instr copy = decode_one({0xfc, 0x0a, 0x02, 0x01}).in;
+  EXPECT_EQ(copy.index, 2u);
+  EXPECT_EQ(copy.index2, 1u);
+}
+
+TEST(Instr, TryTable) {
+  const Bin bin = {0x1f, 0x7e, 0x04, 0x00, 0x85, 0x01, 0x02, 0x01,
+                   0x06, 0x83, 0x00, 0x02, 0x04, 0x03, 0x05, 0x0b};
+  const Result got = decode_one(bin);
+  ASSERT_EQ(got.err, Err::kOk);
+  EXPECT_EQ(got.in.block.result, ValType::kI64);
+  EXPECT_EQ(got.in.index2, 4u);
+  EXPECT_EQ(got.in.next, bin.size() - 1);
+  const CatchClause want[] = {{CatchClause::kCatch, 0x85, 2},
+                              {CatchClause::kCatchRef, 6, 3},
+                              {CatchClause::kCatchAll, 0, 4},
+                              {CatchClause::kCatchAllRef, 0, 5}};
+  u32 offset = got.in.list;
+  for (const CatchClause& clause : want) {
+    const CatchClause found = next_catch(Bytes(bin.data(), bin.size()), &offset);
+    EXPECT_EQ(found.kind, clause.kind);
+    EXPECT_EQ(found.tag, clause.tag);
+    EXPECT_EQ(found.label, clause.label);
+  }
+  EXPECT_EQ(offset, got.in.next);
+}
+
+TEST(Instr, CatchClausesLimit) {
+  const auto with = [](u32 count) {
+    return decode_one(Bin{0x1f, 0x40} + uleb(count) + repeat(count, {0x02, 0x00}));
+  };
+  EXPECT_EQ(with(kMaxCatchClauses).err, Err::kOk);
+  EXPECT_EQ(with(kMaxCatchClauses + 1).err, Err::kLimit);
 }
 
 TEST(Instr, LocalRuns) {
-  const Bin bin = {0x02, 0xac, 0x02, 0x7f, 0x01, 0x7b};
+  const Bin bin = {0x03, 0xac, 0x02, 0x7f, 0x01, 0x7b, 0x02, kRef, 0x85, 0x01};
   const Bytes bytes(bin.data(), bin.size());
   u32 offset = 0;
-  EXPECT_EQ(local_run_count(bytes, &offset), 2u);
+  EXPECT_EQ(local_run_count(bytes, &offset), 3u);
   LocalRun run = next_local_run(bytes, &offset);
   EXPECT_EQ(run.count, 300u);
   EXPECT_EQ(run.type, ValType::kI32);
   run = next_local_run(bytes, &offset);
   EXPECT_EQ(run.count, 1u);
   EXPECT_EQ(run.type, ValType::kV128);
+  run = next_local_run(bytes, &offset);
+  EXPECT_EQ(run.count, 2u);
+  EXPECT_EQ(run.type, ref_to(0x85, false));
   EXPECT_EQ(offset, bin.size());
 }
 

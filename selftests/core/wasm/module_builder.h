@@ -85,7 +85,9 @@ inline Bin memory_module(const Bin& code) {
 }
 
 constexpr uint8_t kI32 = 0x7f, kI64 = 0x7e, kF32 = 0x7d, kF64 = 0x7c, kV128 = 0x7b, kFuncRef = 0x70,
-                  kExternRef = 0x6f;
+                  kExternRef = 0x6f, kExnRef = 0x69;
+// In front of a heap type: a reference to it.
+constexpr uint8_t kRefNull = 0x63, kRef = 0x64;
 
 struct Decoded {
   std::unique_ptr<Module, void (*)(Module*)> module{nullptr, module_free};
@@ -93,13 +95,16 @@ struct Decoded {
   Diag diag;
 };
 
-inline Decoded decode_bin(const Bin& bin, size_t max_bytes = size_t{256} << 20) {
+constexpr Features kWasm2 = {false, false};
+
+inline Decoded decode_bin(const Bin& bin, size_t max_bytes = size_t{256} << 20,
+                          Features features = Features()) {
   // An allocation of the exact size, so that sanitizers see reads beyond it.
   std::unique_ptr<uint8_t[]> exact(new uint8_t[bin.size()]);
   for (size_t i = 0; i < bin.size(); i++) exact[i] = bin[i];
   Decoded out;
   Module* module = nullptr;
-  out.err = decode(Bytes(exact.get(), bin.size()), Features(), max_bytes, &module, &out.diag);
+  out.err = decode(Bytes(exact.get(), bin.size()), features, max_bytes, &module, &out.diag);
   out.module.reset(module);
   return out;
 }
@@ -112,9 +117,12 @@ inline std::string text_of(Bytes bytes) { return std::string(bytes.begin(), byte
 }  // namespace wring::testing
 
 // Checks that a binary is rejected with that class of error, at that byte of the module and with that text first.
-#define EXPECT_REJECTED(bin, error, at, text)                                                    \
+#define EXPECT_REJECTED(bin, error, at, text) \
+  EXPECT_REJECTED_AS(::wring::Features(), bin, error, at, text)
+#define EXPECT_REJECTED_AS(features, bin, error, at, text)                                       \
   do {                                                                                           \
-    const ::wring::testing::Decoded rejected_ = ::wring::testing::decode_bin(bin);               \
+    const ::wring::testing::Decoded rejected_ =                                                  \
+        ::wring::testing::decode_bin(bin, size_t{256} << 20, features);                          \
     EXPECT_EQ(static_cast<int>(rejected_.err), static_cast<int>(error));                         \
     EXPECT_EQ(rejected_.module, nullptr);                                                        \
     EXPECT_EQ(static_cast<int>(rejected_.diag.code), static_cast<int>(error));                   \
@@ -123,10 +131,13 @@ inline std::string text_of(Bytes bytes) { return std::string(bytes.begin(), byte
   } while (0)
 #define EXPECT_MALFORMED(bin, at, text) EXPECT_REJECTED(bin, ::wring::Err::kMalformed, at, text)
 #define EXPECT_INVALID(bin, at, text) EXPECT_REJECTED(bin, ::wring::Err::kInvalid, at, text)
+#define EXPECT_UNSUPPORTED(bin, at, text) EXPECT_REJECTED(bin, ::wring::Err::kUnsupported, at, text)
 #define EXPECT_LIMIT(bin, at, text) EXPECT_REJECTED(bin, ::wring::Err::kLimit, at, text)
-#define EXPECT_VALID(bin)                                                       \
-  do {                                                                          \
-    const ::wring::testing::Decoded valid_ = ::wring::testing::decode_bin(bin); \
-    EXPECT_EQ(static_cast<int>(valid_.err), 0)                                  \
-        << valid_.diag.message << " at " << valid_.diag.offset;                 \
+#define EXPECT_VALID(bin) EXPECT_VALID_AS(::wring::Features(), bin)
+#define EXPECT_VALID_AS(features, bin)                                  \
+  do {                                                                  \
+    const ::wring::testing::Decoded valid_ =                            \
+        ::wring::testing::decode_bin(bin, size_t{256} << 20, features); \
+    EXPECT_EQ(static_cast<int>(valid_.err), 0)                          \
+        << valid_.diag.message << " at " << valid_.diag.offset;         \
   } while (0)

@@ -68,8 +68,8 @@ TEST(Reader, U32) {
   expect_error(Kind::kU32, {0x80, 0x80, 0x80, 0x80, 0x70}, 0, kTooLarge);
   expect_error(Kind::kU32, {0x80, 0x80, 0x80, 0x80, 0x80, 0x00}, 0, kTooLong);
   expect_error(Kind::kU32, {0x80, 0x80, 0x80, 0x80, 0x80}, 0, kTooLong);
-  expect_error(Kind::kU32, {}, 0, "unexpected end");
-  expect_error(Kind::kU32, {0x80, 0x80}, 2, "unexpected end");
+  expect_error(Kind::kU32, {}, 0, "unexpected end of section or function");
+  expect_error(Kind::kU32, {0x80, 0x80}, 2, "unexpected end of section or function");
 }
 
 TEST(Reader, S32) {

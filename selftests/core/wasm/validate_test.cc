@@ -212,7 +212,7 @@ TEST(Validate, Globals) {
   expect_valid({}, {kF32}, {0x41, 0, 0x24, 0, 0x23, 1, 0x0b});
   expect_invalid({}, {0x23, 2, 0x1a, 0x0b}, 0, "unknown global 2");
   expect_invalid({}, {0x42, 0, 0x24, 0, 0x0b}, 2, "type mismatch");
-  expect_invalid({}, {0x43, 0, 0, 0, 0, 0x24, 1, 0x0b}, 5, "global is immutable");
+  expect_invalid({}, {0x43, 0, 0, 0, 0, 0x24, 1, 0x0b}, 5, "immutable global 1");
 }
 
 TEST(Validate, Memory) {
@@ -249,7 +249,7 @@ TEST(Validate, Tables) {
   expect_valid({}, {}, three + Bin{0xfc, 0x0c, 1, 1, 0x0b});
   expect_valid({}, {}, three + Bin{0xfc, 0x0e, 1, 1, 0xfc, 0x0d, 1, 0x0b});
   expect_invalid({}, three + Bin{0xfc, 0x0c, 0, 1, 0x0b}, 6,
-                 "type mismatch: expected externref, found funcref in table.init");
+                 "type mismatch: expected externref, found (ref func) in table.init");
   expect_invalid({}, three + Bin{0xfc, 0x0e, 0, 1, 0x0b}, 6,
                  "type mismatch: expected funcref, found externref in table.copy");
   expect_invalid({}, three + Bin{0xfc, 0x0c, 2, 0, 0x0b}, 6, "unknown elem segment 2");
@@ -299,9 +299,13 @@ TEST(Validate, EveryFixedSignature) {
     const OpcodeInfo& info = kOpcodes[i];
     if (!info.fixed || (info.imm != Imm::kNone && info.imm != Imm::kMemArg)) continue;
     Bin instr = info.prefix ? Bin{info.prefix} + uleb(info.code) : Bin{static_cast<u8>(info.code)};
-    if (info.imm == Imm::kMemArg) instr = instr + Bin{0, 0};
+    // Atomic accesses have the natural alignment and no other.
+    if (info.imm == Imm::kMemArg && info.feature == Feature::kThreads)
+      instr = instr + Bin{static_cast<u8>(__builtin_ctz(info.access)), 0};
+    else if (info.imm == Imm::kMemArg)
+      instr = instr + Bin{0, 0};
     const bool pushes = info.result != ValType::kBottom;
-    const Bin results = pushes ? Bin{static_cast<u8>(info.result)} : Bin{};
+    const Bin results = pushes ? Bin{info.result.code} : Bin{};
     for (u32 wrong = 0; wrong <= info.operand_count; wrong++) {
       Bin code;
       for (u32 k = 0; k < info.operand_count; k++) {

@@ -276,13 +276,14 @@ TEST_F(AsmTest, Alu) {
                 [&](Assembler& a) { a.alu_imm(op, size, rm, imm); });
         }
       });
-      if (size >= Size::k32 && op != Alu::kCmp)
+      if (op != Alu::kCmp)
         for (const Mem& m : all_mems()) {
+          i32 imm = size == Size::k8 ? 100 : 1000;
           check(kAlus[i], {M(m, size), R(kR13, size)},
                 [&](Assembler& a) { a.lock_alu_store(op, size, m, kR13); });
           ASSERT_TRUE(last_.attributes & ZYDIS_ATTRIB_HAS_LOCK);
-          check(kAlus[i], {M(m, size), I(1000)},
-                [&](Assembler& a) { a.lock_alu_imm(op, size, m, 1000); });
+          check(kAlus[i], {M(m, size), I(imm)},
+                [&](Assembler& a) { a.lock_alu_imm(op, size, m, imm); });
           ASSERT_TRUE(last_.attributes & ZYDIS_ATTRIB_HAS_LOCK);
         }
     }
@@ -367,6 +368,17 @@ TEST_F(AsmTest, MultiplyDivideShift) {
               [&](Assembler& a) { a.shift_cl(shift.op, size, rm); });
       }
     });
+  for (Size size : kSizes)
+    for (const Mem& m : all_mems())
+      for (Reg r : {kRax, kRsi, kR10}) {
+        check(ZYDIS_MNEMONIC_XCHG, {M(m, size), R(r, size)}, [&](Assembler& a) { a.xchg(size, r, m); });
+        check(ZYDIS_MNEMONIC_XADD, {M(m, size), R(r, size)}, [&](Assembler& a) { a.lock_xadd(size, m, r); });
+        ASSERT_TRUE(last_.attributes & ZYDIS_ATTRIB_HAS_LOCK);
+        check(ZYDIS_MNEMONIC_CMPXCHG, {M(m, size), R(r, size)},
+              [&](Assembler& a) { a.lock_cmpxchg(size, m, r); });
+        ASSERT_TRUE(last_.attributes & ZYDIS_ATTRIB_HAS_LOCK);
+      }
+  check(ZYDIS_MNEMONIC_MFENCE, {}, [](Assembler& a) { a.mfence(); });
   for (Size size : {Size::k16, Size::k32, Size::k64})
     for (const Mem& m : all_mems()) {
       check(ZYDIS_MNEMONIC_MOVBE, {R(kR10, size), M(m, size)},

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: GPL-2.0 Calls as machine code: arguments and results in registers and on
-// the stack, host functions, pointers.
+// SPDX-License-Identifier: GPL-2.0
+// Calls as machine code: arguments and results of all kinds in registers and on the stack, host functions, pointers,
+// tail calls, bridges.
 #include "selftests/core/x64/native.h"
 
 namespace wring::test {
@@ -9,7 +10,368 @@ class X64Call : public ::testing::TestWithParam<TargetVariant> {};
 INSTANTIATE_TEST_SUITE_P(Targets, X64Call, ::testing::ValuesIn(kTargetVariants),
                          [](const auto& info) { return std::string(info.param.name); });
 
-constexpr Type kI32 = Type::kI32, kI64 = Type::kI64;
+constexpr Type kI32 = Type::kI32, kI64 = Type::kI64, kF64 = Type::kF64, kV128 = Type::kV128;
+
+// ---- values of all kinds
+
+Type type_of(char letter) {
+  switch (letter) {
+    case 'i': return kI32;
+    case 'f': return Type::kF32;
+    case 'd': return kF64;
+    case 'v': return kV128;
+    default: return kI64;
+  }
+}
+
+// A value as the words that argv has for it.
+using Words = std::vector<u64>;
+Words sample(char letter, u32 seed) {
+  u64 a = 0x9e37'79b9'7f4a'7c15 * (seed + 1), b = ~a * 31;
+  if (letter == 'i' || letter == 'f') return {static_cast<u32>(a >> 16)};
+  if (letter == 'v') return {a, b};
+  return {a};
+}
+std::vector<Words> samples(const std::string& letters, u32 seed) {
+  std::vector<Words> out;
+  for (usize i = 0; i < letters.size(); i++)
+    out.push_back(sample(letters[i], seed + static_cast<u32>(i)));
+  return out;
+}
+Words flat(const std::vector<Words>& values) {
+  Words out;
+  for (const Words& v : values) out.insert(out.end(), v.begin(), v.end());
+  return out;
+}
+Value constant_of(IrBuilder& b, char letter, const Words& words) {
+  return letter == 'v' ? b.v128(words[0], words[1]) : b.constant(type_of(letter), words[0]);
+}
+
+// For a value of kind to[i]: the n-th of that kind in `from`, counted from i + shift around; npos if there is none.
+usize pick(const std::string& from, const std::string& to, usize i, usize shift) {
+  std::vector<usize> alike;
+  for (usize k = 0; k < from.size(); k++)
+    if (from[k] == to[i]) alike.push_back(k);
+  return alike.empty() ? std::string::npos : alike[(i + shift) % alike.size()];
+}
+// What shuffle() makes of `in`.
+std::vector<Words> shuffled(const std::string& from, const std::vector<Words>& in,
+                            const std::string& to, usize shift) {
+  std::vector<Words> out;
+  for (usize i = 0; i < to.size(); i++) {
+    usize k = pick(from, to, i, shift);
+    out.push_back(k == std::string::npos ? sample(to[i], static_cast<u32>(1000 + i)) : in[k]);
+  }
+  return out;
+}
+std::vector<Value> shuffle(IrBuilder& b, const std::string& from, const std::vector<Value>& in,
+                           const std::string& to, usize shift) {
+  std::vector<Value> out;
+  for (usize i = 0; i < to.size(); i++) {
+    usize k = pick(from, to, i, shift);
+    out.push_back(k == std::string::npos
+                      ? constant_of(b, to[i], sample(to[i], static_cast<u32>(1000 + i)))
+                      : in[k]);
+  }
+  return out;
+}
+std::vector<Value> params_of(IrBuilder& b, const std::string& letters) {
+  std::vector<Value> out;
+  for (usize i = 0; i < letters.size(); i++)
+    out.push_back(b.param(static_cast<u32>(i), type_of(letters[i])));
+  return out;
+}
+std::vector<Value> results_of(IrBuilder& b, Value call, const std::string& letters) {
+  std::vector<Value> out;
+  for (usize i = 0; i < letters.size(); i++)
+    out.push_back(i == 0 ? call : b.result(call, static_cast<u32>(i), type_of(letters[i])));
+  return out;
+}
+Type first_type(const std::string& letters) {
+  return letters.empty() ? Type::kVoid : type_of(letters[0]);
+}
+
+// Signatures that fill the registers of each class, and overflow either or both.
+std::vector<std::string> signatures() {
+  std::vector<std::string> out = {"",
+                                  "f",
+                                  "d",
+                                  "v",
+                                  "ifldv",
+                                  "dddddddd",
+                                  "vvvvvvvvv",
+                                  "llllllldddddddddd",
+                                  "fvfvfvfvfvfvfvfvfvfv",
+                                  "ivivivivivivivivivivivi"};
+  std::string all;
+  for (u32 i = 0; i < 61; i++) all += "lvfidvdil"[i % 9];
+  out.push_back(all);
+  return out;
+}
+
+// Through one call, directly and by a pointer, with values that live across it.
+TEST_P(X64Call, ValuesOfAllKinds) {
+  for (const std::string& params : signatures())
+    for (const std::string& results : signatures()) {
+      NativeModule m(target_of(GetParam()));
+      u32 callee =
+          m.add(params, results,
+                [=](IrBuilder& b) { b.ret(shuffle(b, params, params_of(b, params), results, 3)); },
+                {false, false, true});
+      // Results and what lived across the call take turns.
+      auto body = [=](IrBuilder& b, Op op, std::vector<Value> args, i64 imm) {
+        std::vector<Value> in = params_of(b, params);
+        std::vector<Value> passed = shuffle(b, params, in, params, 1);
+        args.insert(args.end(), passed.begin(), passed.end());
+        std::vector<Value> out = results_of(b, b.call(op, first_type(results), imm, args), results);
+        std::vector<Value> kept = shuffle(b, params, in, results, 2);
+        for (usize i = 0; i < out.size(); i += 2) out[i] = kept[i];
+        b.ret(out);
+      };
+      u32 direct = m.add(params, results, [=](IrBuilder& b) { body(b, Op::kCall, {}, callee); });
+      static u64 slot;
+      u32 pointer = m.add(params, results, [=](IrBuilder& b) {
+        Value code = b.load_raw(kI64, MemKind::k64, b.c64(reinterpret_cast<u64>(&slot)));
+        body(b, Op::kCallPtr, {code}, callee);
+      });
+      ASSERT_NO_FATAL_FAILURE(m.finish());
+      slot = m.address() + m.code.functions[callee].indirect_entry;
+      std::vector<Words> args = samples(params, 7);
+      EXPECT_EQ(m.call(callee, flat(args)).results, flat(shuffled(params, args, results, 3)))
+          << params << " -> " << results;
+      std::vector<Words> passed = shuffled(params, args, params, 1);
+      std::vector<Words> want = shuffled(params, passed, results, 3);
+      std::vector<Words> kept = shuffled(params, args, results, 2);
+      for (usize i = 0; i < want.size(); i += 2) want[i] = kept[i];
+      EXPECT_EQ(m.call(direct, flat(args)).results, flat(want)) << params << " -> " << results;
+      EXPECT_EQ(m.call(pointer, flat(args)).results, flat(want)) << params << " -> " << results;
+    }
+}
+
+// Many values of each class at once: spilled, reloaded, moved around loops, and rematerialized constants.
+TEST_P(X64Call, PressureOnVectorRegisters) {
+  for (u32 count : {5u, 20u, 40u}) {
+    NativeModule m(target_of(GetParam()));
+    std::string letters;
+    for (u32 i = 0; i < count; i++) letters += "vdf"[i % 3];
+    u32 nothing = m.add("", "", [](IrBuilder& b) { b.ret({}); });
+    // Rotates its values `n` times, with a call in every other round.
+    u32 rotate = m.add(letters + "i", letters, [=](IrBuilder& b) {
+      std::vector<Value> in = params_of(b, letters);
+      Value n = b.param(count, kI32);
+      ir::BlockId loop = b.block(), even = b.block(), next = b.block(), done = b.block();
+      b.jump(loop);
+      b.at(loop);
+      std::vector<Value> phis;
+      for (usize i = 0; i < in.size(); i++) phis.push_back(b.phi(type_of(letters[i]), 2));
+      Value left = b.phi(kI32, 2);
+      b.fuel(1);
+      Value odd = b.op(Op::kAnd, kI32, left, b.c32(1));
+      b.branch(odd, next, even);
+      b.at(even);
+      b.call(Op::kCall, Type::kVoid, nothing, {});
+      b.jump(next);
+      b.at(next);
+      Value less = b.op(Op::kSub, kI32, left, b.c32(1));
+      std::vector<Value> rotated = shuffle(b, letters, phis, letters, 1);
+      b.branch(less, loop, done);
+      for (usize i = 0; i < in.size(); i++) {
+        b.set_phi(phis[i], 0, in[i]);
+        b.set_phi(phis[i], 1, rotated[i]);
+      }
+      b.set_phi(left, 0, n);
+      b.set_phi(left, 1, less);
+      b.at(done);
+      b.ret(rotated);
+    });
+    // A choice between parameters and constants.
+    u32 choose = m.add(letters + "i", letters, [=](IrBuilder& b) {
+      std::vector<Value> in = params_of(b, letters);
+      ir::BlockId yes = b.block(), no = b.block(), done = b.block();
+      b.branch(b.param(count, kI32), yes, no);
+      b.at(yes);
+      b.jump(done);
+      b.at(no);
+      b.call(Op::kCall, Type::kVoid, nothing, {});
+      b.jump(done);
+      b.at(done);
+      std::vector<Value> out;
+      for (usize i = 0; i < in.size(); i++) {
+        Value phi = b.phi(type_of(letters[i]), 2);
+        Words words = i % 4 ? sample(letters[i], static_cast<u32>(i)) : Words{0, 0};
+        b.set_phi(phi, 0, in[i]);
+        b.set_phi(phi, 1, constant_of(b, letters[i], words));
+        out.push_back(phi);
+      }
+      b.ret(out);
+    });
+    ASSERT_NO_FATAL_FAILURE(m.finish());
+    std::vector<Words> args = samples(letters, 3);
+    for (u32 rounds : {1u, 2u, 7u}) {
+      std::vector<Words> want = args;
+      for (u32 i = 0; i < rounds; i++) want = shuffled(letters, want, letters, 1);
+      Words argv = flat(args);
+      argv.push_back(rounds);
+      m.ctx.fuel = m.refill = 2;  // running out changes every register
+      EXPECT_EQ(m.call(rotate, argv).results, flat(want)) << count << " " << rounds;
+    }
+    Words argv = flat(args);
+    argv.push_back(1);
+    EXPECT_EQ(m.call(choose, argv).results, flat(args));
+    argv.back() = 0;
+    std::vector<Words> want;
+    for (usize i = 0; i < letters.size(); i++)
+      want.push_back(i % 4               ? sample(letters[i], static_cast<u32>(i))
+                     : letters[i] == 'v' ? Words{0, 0}
+                                         : Words{0});
+    EXPECT_EQ(m.call(choose, argv).results, flat(want));
+  }
+}
+
+// ---- tail calls
+
+// f(params of A) -> tail call g(params of B), directly and by a pointer; results come from g.
+TEST_P(X64Call, TailCallsOfAllShapes) {
+  for (const std::string& from : signatures())
+    for (const std::string& to : signatures()) {
+      const std::string results = "lvfidlllvdfdddddddddddd";
+      NativeModule m(target_of(GetParam()));
+      m.tail_calls = true;
+      u32 callee = m.add(to, results,
+                         [=](IrBuilder& b) { b.ret(shuffle(b, to, params_of(b, to), results, 5)); },
+                         {false, false, true});
+      u32 direct = m.add(from, results, [=](IrBuilder& b) {
+        b.tail_call(Op::kTailCall, callee, shuffle(b, from, params_of(b, from), to, 1));
+      });
+      static u64 slot;
+      u32 pointer = m.add(from, results, [=](IrBuilder& b) {
+        // With a frame: values that survive a call need a place.
+        std::vector<Value> in = params_of(b, from);
+        Value first = b.call(Op::kCall, first_type(results), direct, in);
+        Value code = b.load_raw(kI64, MemKind::k64, b.c64(reinterpret_cast<u64>(&slot)));
+        std::vector<Value> args = shuffle(b, from, in, to, 1);
+        (void)first;
+        args.insert(args.begin(), code);
+        b.tail_call(Op::kTailCallPtr, callee, args);
+      });
+      // What calls a function that ends in a tail call gets its own values back.
+      u32 caller = m.add(from, results, [=](IrBuilder& b) {
+        std::vector<Value> in = params_of(b, from);
+        std::vector<Value> out =
+            results_of(b, b.call(Op::kCall, first_type(results), pointer, in), results);
+        std::vector<Value> kept = shuffle(b, from, in, results, 4);
+        for (usize i = 0; i < out.size(); i += 2) out[i] = kept[i];
+        b.ret(out);
+      });
+      ASSERT_NO_FATAL_FAILURE(m.finish());
+      slot = m.address() + m.code.functions[callee].indirect_entry;
+      std::vector<Words> args = samples(from, 9);
+      std::vector<Words> want = shuffled(to, shuffled(from, args, to, 1), results, 5);
+      EXPECT_EQ(m.call(direct, flat(args)).results, flat(want)) << from << " -> " << to;
+      EXPECT_EQ(m.call(pointer, flat(args)).results, flat(want)) << from << " -> " << to;
+      std::vector<Words> kept = shuffled(from, args, results, 4);
+      for (usize i = 0; i < want.size(); i += 2) want[i] = kept[i];
+      EXPECT_EQ(m.call(caller, flat(args)).results, flat(want)) << from << " -> " << to;
+    }
+}
+
+// Two functions with different stack arguments call each other a million times: the stack does not grow, and each
+// round costs fuel.
+TEST_P(X64Call, MutualTailCallsNeedNoStack) {
+  NativeModule m(target_of(GetParam()));
+  m.tail_calls = true;
+  NativeModule::Options checked = {true, true, true};
+  const std::string narrow = "ll", wide = "lllllllllvdddddddddl";
+  u32 odd = 1;
+  // (n, sum) -> (n - 1, sum + n) in the last two places
+  u32 even = m.add(
+      narrow, "l",
+      [=](IrBuilder& b) {
+        Value n = b.param(0, kI64), sum = b.param(1, kI64);
+        ir::BlockId done = b.block(), more = b.block();
+        b.branch(b.compare(Op::kEq, kI64, n, b.c64(0)), done, more);
+        b.at(done);
+        b.ret({sum});
+        b.at(more);
+        std::vector<Value> args;
+        for (char letter : wide) args.push_back(constant_of(b, letter, {0, 0}));
+        args[0] = b.op(Op::kSub, kI64, n, b.c64(1));
+        args[wide.size() - 1] = b.op(Op::kAdd, kI64, sum, n);
+        b.tail_call(Op::kTailCall, odd, args);
+      },
+      checked);
+  ASSERT_EQ(m.add(
+                wide, "l",
+                [=](IrBuilder& b) {
+                  Value n = b.param(0, kI64),
+                        sum = b.param(static_cast<u32>(wide.size() - 1), kI64);
+                  b.tail_call(Op::kTailCall, even, {n, sum});
+                },
+                checked),
+            odd);
+  ASSERT_NO_FATAL_FAILURE(m.finish());
+  constexpr u64 kRounds = 1'000'000;
+  m.ctx.fuel = 3 * kRounds;
+  EXPECT_EQ(m.value(even, {kRounds, 5}), kRounds * (kRounds + 1) / 2 + 5);
+  EXPECT_EQ(m.ctx.fuel, static_cast<i64>(3 * kRounds - 2 * kRounds - 1));
+  m.ctx.fuel = 1000;
+  m.refill = 0;
+  Called run = m.call(even, {kRounds, 5});
+  EXPECT_EQ(run.trap, static_cast<u32>(TrapReason::kFuelExhausted));
+}
+
+// ---- bridges
+
+// Values of all kinds through a bridge whose callee makes tail calls; the exception of one becomes the other's.
+TEST_P(X64Call, BridgesPassAllKinds) {
+  static u64 exception;  // nothing looks into it
+  for (const std::string& letters : signatures()) {
+    const std::string results = "lvfidlllvdfdddddddddddd";
+    NativeModule a(target_of(GetParam())), b(target_of(GetParam()));
+    b.tail_calls = true;
+    std::string longer = letters + "vvvvvvvvvvllllllll";
+    u32 last = b.add(longer, results, [=](IrBuilder& ir) {
+      ir.write_raw(Op::kStoreRaw, kI64, MemKind::k64, ir.vmctx(),
+                   ir.c64(reinterpret_cast<u64>(&exception)),
+                   static_cast<i32>(offsetof(wring_vmctx, exception)));
+      ir.ret(shuffle(ir, longer, params_of(ir, longer), results, 1));
+    });
+    u32 callee = b.add(letters, results,
+                       [=](IrBuilder& ir) {
+                         ir.tail_call(Op::kTailCall, last,
+                                      shuffle(ir, letters, params_of(ir, letters), longer, 2));
+                       },
+                       {false, false, true});
+    ASSERT_NO_FATAL_FAILURE(b.finish());
+    static u64 slot;
+    u32 caller = a.add(letters, results, [=](IrBuilder& ir) {
+      std::vector<Value> in = params_of(ir, letters);
+      Value code = ir.load_raw(kI64, MemKind::k64, ir.c64(reinterpret_cast<u64>(&slot)));
+      std::vector<Value> args = {code};
+      args.insert(args.end(), in.begin(), in.end());
+      std::vector<Value> out =
+          results_of(ir, ir.call(Op::kCallPtr, first_type(results), 0, args), results);
+      std::vector<Value> kept = shuffle(ir, letters, in, results, 3);
+      for (usize i = 0; i < out.size(); i += 3) out[i] = kept[i];
+      ir.ret(out);
+    });
+    u32 bridge = a.add_bridge(caller, &b.ctx, b.address() + b.code.functions[callee].indirect_entry,
+                              b.tail_bytes);
+    ASSERT_NO_FATAL_FAILURE(a.finish());
+    a.also = &b;
+    slot = a.address() + a.bridge_offset(bridge);
+    std::vector<Words> args = samples(letters, 11);
+    std::vector<Words> want = shuffled(longer, shuffled(letters, args, longer, 2), results, 1);
+    std::vector<Words> kept = shuffled(letters, args, results, 3);
+    for (usize i = 0; i < want.size(); i += 3) want[i] = kept[i];
+    EXPECT_EQ(a.call(caller, flat(args)).results, flat(want)) << letters;
+    EXPECT_EQ(reinterpret_cast<u64*>(a.ctx.exception), &exception);
+    EXPECT_EQ(b.ctx.exception, nullptr);
+    a.ctx.exception = nullptr;
+  }
+}
+
+// ---- integers
 
 // Signatures with `params` parameters and `results` results of mixed types.
 std::string mixed(u32 count) {

@@ -21,8 +21,12 @@ struct SlowPath {
   wring_vmctx* ctx = nullptr;
 };
 SlowPath g_slow;
+// The hook is called on a stack that is not a multiple of 16, as the kernel's may be.
+bool g_misaligned = false;
 u32 slow_path(wring_vmctx* ctx, u32 event, u32 value) {
-  EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
+  if (!g_misaligned) {
+    EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
+  }
   g_slow = {g_slow.calls + 1, event, value, ctx->busy, ctx};
   return 77;
 }
@@ -43,7 +47,13 @@ x64::HookEntry hook_entry(u32 func) {
 // Calls the hook with known values in the registers that C functions preserve, and checks them
 // afterwards.
 extern "C" u32 wring_test_call_preserving(const void* function, void* context, u64* changed);
+extern "C" u32 wring_test_call_misaligned(const void* function, void* context, u64* changed);
 asm(".text\n"
+    "wring_test_call_misaligned:\n"
+    "  push %rbx\n"
+    "  call wring_test_call_preserving\n"
+    "  pop %rbx\n"
+    "  ret\n"
     "wring_test_call_preserving:\n"
     "  push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
     "  push %rdx\n"
@@ -65,8 +75,10 @@ u32 run_hook(NativeModule& m, void* context = nullptr) {
   g_slow = {};
   m.ctx.trap_reason = 0;
   u64 changed = 1;
-  u32 verdict =
-      m.guarded_call([&] { return wring_test_call_preserving(m.hook_text(), context, &changed); });
+  u32 verdict = m.guarded_call([&] {
+    auto call = g_misaligned ? wring_test_call_misaligned : wring_test_call_preserving;
+    return call(m.hook_text(), context, &changed);
+  });
   EXPECT_EQ(changed, 0u) << "a callee-saved register changed";
   return verdict;
 }
@@ -234,6 +246,125 @@ TEST_P(X64Hook, PacketAndArguments) {
   static u8 packet[10] = {1, 200};
   u64 context[] = {reinterpret_cast<u64>(packet), reinterpret_cast<u64>(packet + 10), 40'000};
   EXPECT_EQ(run_hook(m, context), 40'000u + 3000 + 10 + 200);
+}
+
+// ---- the FPU
+
+struct Fpu {
+  u32 usable, begins, ends;
+};
+Fpu g_fpu;
+u32 fpu_begin() {
+  if (!g_misaligned) {
+    EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
+  }
+  g_fpu.begins++;
+  asm volatile("mov $-1, %%rdi; mov $-1, %%rsi; mov $-1, %%rcx" ::: "rdi", "rsi", "rcx");
+  return g_fpu.usable;
+}
+void fpu_end() {
+  if (!g_misaligned) {
+    EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
+  }
+  g_fpu.ends++;
+  asm volatile("mov $-1, %%rax; mov $-1, %%rdi; mov $-1, %%rsi" ::: "rax", "rdi", "rsi");
+}
+
+TEST_P(X64Hook, FpuIsUsedBetweenBeginAndEnd) {
+  for (bool own_stack : {false, true})
+    for (u32 tail_bytes : {0u, 40u})
+      for (bool misaligned : {false, true}) {
+        NativeModule m(target_of(GetParam()));
+        m.bind({reinterpret_cast<u64>(&see_context)});
+        u32 swap = m.add("vv", "vv", [](IrBuilder& b) {
+          b.ret({b.param(1, Type::kV128), b.param(0, Type::kV128)});
+        });
+        // Traps if it finds that in memory.
+        u32 func = m.add("i", "i", [=](IrBuilder& b) {
+          Value call = b.call(Op::kCall, Type::kV128, swap, {b.v128(1, 2), b.v128(3, 4)});
+          b.call(Op::kCall, Type::kV128, swap, {call, b.result(call, 1, Type::kV128)});
+          Value found = b.load(kI32, MemKind::k32U, b.c32(8));
+          b.trap_if(b.compare(Op::kEq, kI32, found, b.c32(1)), TrapReason::kUnreachable);
+          b.ret({b.call(Op::kCallHost, kI32, 0, {b.param(0, kI32)})});
+        });
+        x64::HookEntry hook = hook_entry(func);
+        hook.own_stack = own_stack;
+        hook.tail_bytes = tail_bytes;
+        hook.fpu_begin = reinterpret_cast<u64>(&fpu_begin);
+        hook.fpu_end = reinterpret_cast<u64>(&fpu_end);
+        m.add_hook(hook);
+        ASSERT_NO_FATAL_FAILURE(m.finish());
+        EXPECT_TRUE(m.code.uses & kUsesFpu);
+        g_misaligned = misaligned;
+        u64 context[] = {1, 2, 3};
+        g_fpu = {1, 0, 0};
+        EXPECT_EQ(run_hook(m, context), 2u);
+        EXPECT_EQ(g_seen[0], reinterpret_cast<u64>(context));
+        EXPECT_EQ(g_fpu.begins, 1u);
+        EXPECT_EQ(g_fpu.ends, 1u);
+        EXPECT_EQ(g_slow.calls, 0u);
+
+        m.memory[8] = 1;
+        EXPECT_EQ(run_hook(m, context), 77u);
+        EXPECT_EQ(g_slow.event, x64::kHookTrap);
+        EXPECT_EQ(g_fpu.begins, 2u);
+        EXPECT_EQ(g_fpu.ends, 2u);
+
+        // Not usable now: as if the program was running already, but it is not.
+        m.memory[8] = 0;
+        g_fpu.usable = 0;
+        g_seen[0] = 0;
+        EXPECT_EQ(run_hook(m, context), 77u);
+        EXPECT_EQ(g_slow.event, x64::kHookMiss);
+        EXPECT_EQ(g_fpu.begins, 3u);
+        EXPECT_EQ(g_fpu.ends, 2u);
+        EXPECT_EQ(g_seen[0], 0u);
+        EXPECT_EQ(m.ctx.busy, 0u);
+
+        // While it is running the FPU is not asked for.
+        m.ctx.busy = 1;
+        EXPECT_EQ(run_hook(m, context), 77u);
+        EXPECT_EQ(g_fpu.begins, 3u);
+        g_misaligned = false;
+      }
+}
+
+TEST_P(X64Hook, FpuIsLeftAloneByIntegers) {
+  NativeModule m(target_of(GetParam()));
+  u32 func = m.add("", "i", [](IrBuilder& b) { b.ret({b.c32(1)}); });
+  x64::HookEntry hook = hook_entry(func);
+  hook.fpu_begin = reinterpret_cast<u64>(&fpu_begin);
+  hook.fpu_end = reinterpret_cast<u64>(&fpu_end);
+  m.add_hook(hook);
+  ASSERT_NO_FATAL_FAILURE(m.finish());
+  g_fpu = {1, 0, 0};
+  EXPECT_EQ(run_hook(m), 1u);
+  EXPECT_EQ(g_fpu.begins, 0u);
+  EXPECT_FALSE(m.code.uses & kUsesFpu);
+}
+
+// ---- exceptions
+
+TEST_P(X64Hook, UncaughtExceptionsAreTraps) {
+  for (bool own_stack : {false, true}) {
+    NativeModule m(target_of(GetParam()));
+    u32 func = m.add("i", "i", [](IrBuilder& b) {
+      b.write_raw(Op::kStoreRaw, kI64, MemKind::k64, b.vmctx(), b.c64(0x5000),
+                  __builtin_offsetof(wring_vmctx, exception));
+      b.ret({b.c32(1)});
+    });
+    x64::HookEntry hook = hook_entry(func);
+    hook.own_stack = own_stack;
+    m.add_hook(hook);
+    ASSERT_NO_FATAL_FAILURE(m.finish());
+    EXPECT_TRUE(m.code.uses & kUsesExceptions);
+    EXPECT_EQ(run_hook(m), 77u);
+    EXPECT_EQ(g_slow.event, x64::kHookTrap);
+    EXPECT_EQ(g_slow.value, u32{WRING_TRAP_UncaughtException});
+    EXPECT_EQ(m.ctx.exception, nullptr);
+    EXPECT_EQ(m.ctx.trap_reason, 0u);
+    EXPECT_EQ(m.ctx.busy, 0u);
+  }
 }
 
 // The instructions from the hook's first to its return, on the way an empty program takes.

@@ -24,7 +24,7 @@ u64 extended(u64 v, MemKind kind, Type type) {
     case MemKind::k16S: v = static_cast<u64>(static_cast<i16>(v)); break;
     case MemKind::k32U: v = static_cast<u32>(v); break;
     case MemKind::k32S: v = static_cast<u64>(static_cast<i32>(v)); break;
-    case MemKind::k64: break;
+    default: break;
   }
   return type == kI32 ? static_cast<u32>(v) : v;
 }

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: GPL-2.0 Hand-made IR as machine code: builds functions, compiles them
-// with the allocation checker on, links them, and runs them on a vmctx and a linear memory of its
-// own.
+// SPDX-License-Identifier: GPL-2.0
+// Hand-made IR as machine code: builds functions, compiles them with the allocation checker on, links them, and runs
+// them on a vmctx and a linear memory of its own.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -19,6 +19,7 @@
 #include "core/ir/edit.h"
 #include "core/ir/verify.h"
 #include "core/link/link.h"
+#include "core/x64/abi.h"
 #include "core/x64/x64.h"
 #include "selftests/core/x64/thunks.h"
 #include "selftests/host/platform_posix.h"
@@ -80,6 +81,11 @@ class IrBuilder {
     inst.imm = ir::normalize(type, value);
     return add_first(inst);
   }
+  Value v128(u64 low, u64 high) {
+    ir::Inst inst = ir::make_inst(Op::kVConst, Type::kV128);
+    ir::set_v128(&inst, {low, high});
+    return add_first(inst);
+  }
   Value vmctx() { return add_first(ir::make_inst(Op::kVmCtx, Type::kI64)); }
   Value op(Op op, Type type, Value a) { return add(ir::make_inst(op, type, a)); }
   Value op(Op op, Type type, Value a, Value b) { return add(ir::make_inst(op, type, a, b)); }
@@ -88,6 +94,11 @@ class IrBuilder {
   }
   Value compare(Op op, Type operands, Value a, Value b) {
     return add(ir::make_compare(op, operands, a, b));
+  }
+  Value convert(Op op, Type to, Type from, Value a) {
+    ir::Inst inst = ir::make_inst(op, to, a);
+    inst.operand_type = from;
+    return add(inst);
   }
   Value load(Type type, MemKind kind, Value index, u32 offset = 0) {
     return access(ir::make_inst(Op::kLoad, type, index), kind, offset);
@@ -112,6 +123,18 @@ class IrBuilder {
     inst.aux = static_cast<u16>(kind);
     return add(inst);
   }
+  // An access by base (Op::kLoadMem ... kAtomicCas) with all there is to say.
+  Value access_of(Op op, Type result, Type type, u16 aux, i64 offset,
+                  const std::vector<Value>& args) {
+    ir::Inst inst = ir::make_inst(op, result);
+    inst.operand_type = type;
+    inst.aux = aux;
+    inst.imm = offset;
+    if (ir::Function::has_pool_args(op)) return add(pooled(inst, args));
+    inst.count = static_cast<u32>(args.size());
+    for (u32 i = 0; i < args.size(); i++) inst.arg[i] = args[i];
+    return add(inst);
+  }
   void trap_if(Value c, TrapReason reason) {
     ir::Inst inst = ir::make_inst(Op::kTrapIf, Type::kVoid, c);
     inst.aux = static_cast<u16>(reason);
@@ -134,6 +157,12 @@ class IrBuilder {
   }
   void set_phi(Value phi, u32 pred, Value value) { f_->args(phi)[pred] = value; }
 
+  // Op::kTailCall or kTailCallPtr, as call().
+  void tail_call(Op op, i64 imm, std::vector<Value> args) {
+    ir::Inst inst = ir::make_inst(op, Type::kVoid);
+    inst.imm = imm;
+    add(pooled(inst, args));
+  }
   void ret(std::vector<Value> results) {
     add(pooled(ir::make_inst(Op::kReturn, Type::kVoid), results));
   }
@@ -200,7 +229,7 @@ struct Called {
   std::vector<u64> results;
 };
 
-// A module of hand-made functions. Signatures are letters: i and l.
+// A module of hand-made functions. Signatures are letters: i, l, f, d, v.
 class NativeModule {
  public:
   static constexpr usize kArena = 512 << 20;
@@ -208,9 +237,8 @@ class NativeModule {
 
   explicit NativeModule(const Target& t = native_target())
       : target(t), module(kArena), arena_(kArena), code(&arena_) {
-    memory = wring_os_memory_reserve();
+    memory = wring_os_memory_reserve(kWasmPageBytes);
     EXPECT_NE(memory, nullptr);
-    EXPECT_EQ(wring_os_memory_commit(memory, 0, kWasmPageBytes), 0);
     view_ = {memory, kWasmPageBytes, kWasmPageBytes};
     ctx.memory_base = memory;
     ctx.memory = &view_;
@@ -261,8 +289,8 @@ class NativeModule {
   }
 
   // A bridge into another module's instance; its number.
-  u32 add_bridge(u32 type, wring_vmctx* vmctx, u64 entry) {
-    bridges_.push_back({type, vmctx, entry, 0});
+  u32 add_bridge(u32 type, wring_vmctx* vmctx, u64 entry, u32 callee_tail_bytes = 0) {
+    bridges_.push_back({type, vmctx, entry, callee_tail_bytes, 0});
     return static_cast<u32>(bridges_.size() - 1);
   }
   u32 bridge_offset(u32 number) const { return bridges_[number].offset; }
@@ -272,16 +300,19 @@ class NativeModule {
     link();
   }
 
+  // Arguments and results in words: a v128 takes two.
   Called call(u32 func, const std::vector<u64>& args) {
+    const std::string& letters = functions_[func].results;
+    usize words = letters.size() + std::count(letters.begin(), letters.end(), 'v');
     std::vector<unsigned long long> argv(args.begin(), args.end());
-    argv.resize(std::max(args.size(), functions_[func].results.size()) + 1, 0xdead);
+    argv.resize(std::max(args.size(), words) + 1, 0xdead);
     ctx.trap_reason = 0;
     ctx.trap_frame_count = 0;
     auto entry = reinterpret_cast<u32 (*)(wring_vmctx*, unsigned long long*)>(
         text_ + code.array_entries[func]);
     Called run;
     run.trap = guarded_call([&] { return entry(&ctx, argv.data()); });
-    if (!run.trap) run.results.assign(argv.begin(), argv.begin() + functions_[func].results.size());
+    if (!run.trap) run.results.assign(argv.begin(), argv.begin() + static_cast<i64>(words));
     return run;
   }
   u64 value(u32 func, const std::vector<u64>& args) {
@@ -311,6 +342,8 @@ class NativeModule {
   i64 refill = 0;  // what the fuel stub's call returns
   u32 refills = 0;
   NativeModule* also = nullptr;  // whose code may trap in this one's invocations
+  bool tail_calls = false;       // reserve room for those of functions of any type here
+  u32 tail_bytes = 0;
 
  private:
   struct Declared {
@@ -323,6 +356,7 @@ class NativeModule {
     u32 type;
     wring_vmctx* vmctx;
     u64 entry;
+    u32 tail_bytes;
     u32 offset;
   };
 
@@ -331,11 +365,19 @@ class NativeModule {
     return module;
   }
 
+  static ValType type_of(char letter) {
+    switch (letter) {
+      case 'i': return ValType::kI32;
+      case 'l': return ValType::kI64;
+      case 'f': return ValType::kF32;
+      case 'd': return ValType::kF64;
+      default: EXPECT_EQ(letter, 'v'); return ValType::kV128;
+    }
+  }
   FuncType type_of(const Declared& d) {
     auto list = [&](const std::string& letters) {
       Span<ValType> types = arena_.make_array<ValType>(letters.size());
-      for (u32 i = 0; i < types.size(); i++)
-        types[i] = letters[i] == 'i' ? ValType::kI32 : ValType::kI64;
+      for (u32 i = 0; i < types.size(); i++) types[i] = type_of(letters[i]);
       return types;
     };
     return {list(d.params), list(d.results)};
@@ -353,11 +395,11 @@ class NativeModule {
       functions[i].type = i;
       functions[i].address_taken = functions_[i].options.address_taken;
       code.functions[i] = FunctionCode();
+      if (tail_calls) tail_bytes = max(tail_bytes, x64::stack_param_bytes(types[i]));
     }
     module.types = types;
     module.functions = functions;
     Diag diag;
-    ASSERT_EQ(x64::emit_stubs(target, &code, &diag), Err::kOk);
     Bindings bindings;
     bindings.functions = {bindings_.data(), bindings_.size()};
     for (u32 i = 0; i < count; i++) {
@@ -373,18 +415,21 @@ class NativeModule {
       x64::FunctionOptions options;
       options.check_stack = functions_[i].options.check_stack;
       options.consume_fuel = functions_[i].options.consume_fuel;
+      options.tail_bytes = tail_bytes;
       ASSERT_EQ(x64::compile_function(f, bindings, target, options, true, &scratch, &code, &diag),
                 Err::kOk)
           << diag.message;
     }
+    ASSERT_EQ(x64::emit_stubs(target, &code, &diag), Err::kOk);
     for (u32 i = 0; i < count; i++) {
       code.array_entries[i] = code.bytes.size();
-      ASSERT_EQ(x64::emit_array_entry(types[i], i, target, &code, &diag), Err::kOk);
+      ASSERT_EQ(x64::emit_array_entry(types[i], i, target, tail_bytes, &code, &diag), Err::kOk);
     }
     for (Bridge& bridge : bridges_)
-      ASSERT_EQ(x64::emit_bridge(types[bridge.type], reinterpret_cast<u64>(bridge.vmctx),
-                                 bridge.entry, target, &code, &bridge.offset, &diag),
-                Err::kOk);
+      ASSERT_EQ(
+          x64::emit_bridge(types[bridge.type], reinterpret_cast<u64>(bridge.vmctx), bridge.entry,
+                           target, bridge.tail_bytes, &code, &bridge.offset, &diag),
+          Err::kOk);
     if (has_hook_) {
       ASSERT_EQ(x64::emit_hook_entry(hook_, target, &code, &hook_offset, &diag), Err::kOk);
     }
@@ -398,6 +443,8 @@ class NativeModule {
         reloc.address = reinterpret_cast<u64>(&record_trap);
       if (reloc.address == libcall_address(Libcall::kFuelRefill))
         reloc.address = reinterpret_cast<u64>(&refill_fuel);
+      if (reloc.address == libcall_address(Libcall::kUncaught))
+        reloc.address = reinterpret_cast<u64>(&uncaught);
     }
     Diag diag;
     ASSERT_EQ(link::link(code, target, kMaxCodeBytes, &arena_, &arena_, &image_, &diag), Err::kOk)
@@ -439,6 +486,11 @@ class NativeModule {
     EXPECT_NE(self->last_site_, nullptr);
     ctx->root->trap_reason = self->last_site_ ? static_cast<u32>(self->last_site_->reason) : 0;
   }
+  static u32 uncaught(wring_vmctx* ctx) {
+    EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
+    ctx->exception = nullptr;
+    return ctx->trap_reason = static_cast<u32>(TrapReason::kUncaughtException);
+  }
   static long long refill_fuel(wring_vmctx* ctx) {
     NativeModule* self = current();
     EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
@@ -454,6 +506,20 @@ class NativeModule {
         "%%r9;"
         "mov $-1, %%r10; mov $-1, %%r11" ::
             : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc");
+    clobber_vectors();
+  }
+  static void clobber_vectors() {
+    asm volatile(
+        "pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm1, %%xmm1; pcmpeqd %%xmm2, %%xmm2; pcmpeqd %%xmm3, "
+        "%%xmm3;"
+        "pcmpeqd %%xmm4, %%xmm4; pcmpeqd %%xmm5, %%xmm5; pcmpeqd %%xmm6, %%xmm6; pcmpeqd %%xmm7, "
+        "%%xmm7;"
+        "pcmpeqd %%xmm8, %%xmm8; pcmpeqd %%xmm9, %%xmm9; pcmpeqd %%xmm10, %%xmm10; pcmpeqd "
+        "%%xmm11, %%xmm11;"
+        "pcmpeqd %%xmm12, %%xmm12; pcmpeqd %%xmm13, %%xmm13; pcmpeqd %%xmm14, %%xmm14; pcmpeqd "
+        "%%xmm15, %%xmm15" ::
+            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+              "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
   }
 
   struct sigaction old_action_ = {};

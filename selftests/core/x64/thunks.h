@@ -1,8 +1,9 @@
-// SPDX-License-Identifier: GPL-2.0 Stand-ins for the kernel's retpolines and return thunk, and the
-// target variants tests compile for.
+// SPDX-License-Identifier: GPL-2.0
+// Stand-ins for the kernel's retpolines and return thunk, and the target variants tests compile for.
 #pragma once
 
 #include "core/engine.h"
+#include "core/link/code.h"
 
 extern "C" const char wring_test_thunks[];  // 16 thunks, 32 bytes apart, by register number
 extern "C" const char wring_test_return_thunk[];
@@ -13,7 +14,7 @@ namespace wring::test {
 
 struct TargetVariant {
   const char* name;
-  bool baseline;  // no optional CPU features
+  bool baseline;  // no optional CPU features, which SSE4.1 is not
   bool blinded;
   bool mitigated;  // retpolines, return thunk, SLS padding, IBT
 };
@@ -24,7 +25,7 @@ constexpr TargetVariant kTargetVariants[] = {
 };
 
 inline void apply(const TargetVariant& variant, wring_target* target) {
-  if (variant.baseline) target->cpu = 0;
+  if (variant.baseline) target->cpu &= kCpuSse41;
   if (variant.blinded) target->random = 0x123456789abcdef1;
   if (variant.mitigated) {
     target->ibt = target->sls = target->retpoline = 1;

@@ -8,7 +8,7 @@
 namespace wring::test {
 namespace {
 
-constexpr Type kI32 = Type::kI32, kI64 = Type::kI64;
+constexpr Type kI32 = Type::kI32, kI64 = Type::kI64, kF32 = Type::kF32, kF64 = Type::kF64;
 
 // The function as text, one instruction after the other; jump targets and call targets are left
 // out.
@@ -239,6 +239,92 @@ TEST(X64Tiles, LoopConstantsStayInRegisters) {
   EXPECT_EQ(text.find("0x9E3779B97F4A7C15", constant + 1), std::string::npos) << text;
   EXPECT_LT(constant, text.find("imul")) << text;
   EXPECT_NE(text.find("imul"), std::string::npos) << text;
+}
+
+// ---- floats
+
+// As text_of(), with AVX or without; addresses of constants are left out.
+std::string float_text_of(bool avx, const std::string& params, const std::string& results,
+                          NativeModule::Body body) {
+  Target target;
+  target.cpu = kCpuSse41;
+  if (avx) target.cpu |= kCpuAvx;
+  std::string text = text_of(target, params, results, std::move(body));
+  for (usize at = 0; (at = text.find("[0x", at)) != std::string::npos; at++)
+    text.erase(at + 1, text.find(']', at) - at - 1);
+  return text;
+}
+
+TEST(X64Tiles, FloatOperandsInMemory) {
+  auto body = [](IrBuilder& b) {
+    Value x = b.load(kF64, MemKind::k64, b.param(0, kI32), 8);
+    Value half = b.constant(kF64, 0x3fe0'0000'0000'0000);
+    Value scaled = b.op(Op::kFMul, kF64, half, b.param(1, kF64));
+    b.store(kF64, MemKind::k64, b.param(0, kI32), b.op(Op::kFSub, kF64, scaled, x), 16);
+    b.ret({});
+  };
+  EXPECT_EQ(float_text_of(true, "id", "", body),
+            "vmulsd xmm0, xmm0, qword ptr []; vsubsd xmm0, xmm0, qword ptr [r15+rdi*1+0x08]; "
+            "vmovsd [r15+rdi*1+0x10], xmm0; ret; call; call");
+  EXPECT_EQ(float_text_of(false, "id", "", body),
+            "mulsd xmm0, []; subsd xmm0, [r15+rdi*1+0x08]; movsd [r15+rdi*1+0x10], xmm0; ret; "
+            "call; call");
+}
+
+TEST(X64Tiles, FloatConditionsTakeOneJump) {
+  auto body = [](Op op) {
+    return [op](IrBuilder& b) {
+      ir::BlockId yes = b.block(), no = b.block();
+      b.branch(b.compare(op, kF64, b.param(0, kF64), b.param(1, kF64)), yes, no);
+      b.at(yes);
+      b.ret({b.c32(7)});
+      b.at(no);
+      b.ret({b.c32(8)});
+    };
+  };
+  const char* kRest = "; mov eax, 0x07; ret; mov eax, 0x08; ret";
+  EXPECT_EQ(float_text_of(false, "dd", "i", body(Op::kFLt)),
+            std::string("ucomisd xmm1, xmm0; jbe") + kRest);
+  EXPECT_EQ(float_text_of(false, "dd", "i", body(Op::kFGe)),
+            std::string("ucomisd xmm0, xmm1; jb") + kRest);
+  EXPECT_EQ(float_text_of(false, "dd", "i", body(Op::kFEq)),
+            std::string("ucomisd xmm0, xmm1; jnz; jp") + kRest);
+}
+
+TEST(X64Tiles, FloatSelects) {
+  auto smaller = [](IrBuilder& b) {
+    Value x = b.param(0, kF32), y = b.param(1, kF32);
+    b.ret({b.select(kF32, b.compare(Op::kFLt, kF32, x, y), x, y)});
+  };
+  EXPECT_EQ(float_text_of(true, "ff", "f", smaller), "vminss xmm0, xmm0, xmm1; ret");
+  auto other = [](IrBuilder& b) {
+    Value x = b.param(0, kF32), y = b.param(1, kF32);
+    b.ret({b.select(kF32, b.compare(Op::kFLe, kF32, x, y), b.param(2, kF32), y)});
+  };
+  EXPECT_EQ(float_text_of(true, "fff", "f", other),
+            "vcmpss xmm0, xmm0, xmm1, 0x02; vblendvps xmm0, xmm1, xmm2, xmm0; ret");
+}
+
+TEST(X64Tiles, FloatConversions) {
+  auto body = [](IrBuilder& b) {
+    Value x = b.load(kI32, MemKind::k32U, b.param(0, kI32), 4);
+    b.ret({b.convert(Op::kConvertS, kF64, kI32, x),
+           b.convert(Op::kConvertU, kF64, kI32, b.param(0, kI32))});
+  };
+  EXPECT_EQ(float_text_of(true, "i", "dd", body),
+            "vxorps xmm0, xmm0, xmm0; vcvtsi2sd xmm0, xmm0, dword ptr [r15+rdi*1+0x04]; "
+            "vxorps xmm1, xmm0, xmm0; vcvtsi2sd xmm1, xmm1, rdi; ret; call");
+  // The bits of a float pass through memory without a register of the other kind.
+  auto bits = [](IrBuilder& b) {
+    Value x = b.load(kI64, MemKind::k64, b.param(0, kI32));
+    Value loaded = b.convert(Op::kBitcast, kF64, kI64, x);
+    Value stored = b.convert(Op::kBitcast, kI64, kF64, b.param(1, kF64));
+    b.store(kI64, MemKind::k64, b.param(0, kI32), stored);
+    b.ret({loaded});
+  };
+  EXPECT_EQ(float_text_of(true, "id", "d", bits),
+            "vmovq xmm1, qword ptr [r15+rdi*1]; vmovsd [r15+rdi*1], xmm0; vmovaps xmm0, xmm1; ret; "
+            "call; call");
 }
 
 }  // namespace

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * charge.c - accounts of linear memory with the memory cgroup of whoever made it.
+ *
+ * The pages themselves are allocated uncharged and charged by the range: pages that are kept for reuse change owners
+ * without being looked at one by one.
+ */
+#include <linux/memcontrol.h>
+
+#include "compat.h"
+#include "ksyms.h"
+#include "wring.h"
+
+#if WRING_HAS_MEMCG
+
+static struct obj_cgroup *wring_obj_cgroup_get(void)
+{
+#if WRING_CURRENT_OBJ_CGROUP
+	struct obj_cgroup *owner = wring_k_current_obj_cgroup();
+
+	if (owner)
+		obj_cgroup_get(owner);
+	return owner;
+#else
+	return wring_k_get_obj_cgroup_from_current();
+#endif
+}
+
+/**
+ * wring_charge_owner - the account of the calling process
+ *
+ * Context: process context.
+ * Return: an account, to be given back with wring_charge_put, or NULL if nobody counts.
+ */
+struct obj_cgroup *wring_charge_owner(void)
+{
+	return wring_obj_cgroup_get();
+}
+
+/**
+ * wring_charge - charge bytes to an account
+ * @owner: from wring_charge_owner
+ * @bytes: whole pages
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM if the cgroup is at its limit.
+ */
+int wring_charge(struct obj_cgroup *owner, size_t bytes)
+{
+	return owner && bytes ? wring_k_obj_cgroup_charge(owner, WRING_GFP, bytes) : 0;
+}
+
+/**
+ * wring_uncharge - take a charge back
+ * @owner: as charged
+ * @bytes: whole pages
+ *
+ * Context: may sleep.
+ */
+void wring_uncharge(struct obj_cgroup *owner, size_t bytes)
+{
+	if (owner && bytes)
+		wring_k_obj_cgroup_uncharge(owner, bytes);
+}
+
+/**
+ * wring_charge_put - give an account back
+ * @owner: from wring_charge_owner; nothing is charged to it any more
+ *
+ * Context: any.
+ */
+void wring_charge_put(struct obj_cgroup *owner)
+{
+	if (owner)
+		obj_cgroup_put(owner);
+}
+
+#else
+
+struct obj_cgroup *wring_charge_owner(void)
+{
+	return NULL;
+}
+
+int wring_charge(struct obj_cgroup *owner, size_t bytes)
+{
+	return 0;
+}
+
+void wring_uncharge(struct obj_cgroup *owner, size_t bytes)
+{
+}
+
+void wring_charge_put(struct obj_cgroup *owner)
+{
+}
+
+#endif

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * fpu.c - when generated code may use vector registers: between the kernel's own brackets, which save what user space
+ * has in them and set MXCSR to its default.
+ */
+#include <linux/preempt.h>
+#include <asm/fpu/api.h>
+
+#include "core/platform.h"
+#include "wring.h"
+
+/**
+ * wring_hook_fpu_begin - let a hook's program use the FPU
+ *
+ * Called by generated code (struct wring_hook_entry::fpu_begin), before the program. Context: any, NMI included.
+ * Return: 1, or 0 if the code that was interrupted may be using it: then the program must not run.
+ */
+u32 wring_hook_fpu_begin(void)
+{
+	/* An NMI may interrupt the saving itself; irq_fpu_usable warns of the question. */
+	if (in_nmi() || !irq_fpu_usable())
+		return 0;
+	kernel_fpu_begin_mask(KFPU_MXCSR);
+	return 1;
+}
+
+/**
+ * wring_hook_fpu_end - undo wring_hook_fpu_begin, after the program
+ *
+ * Context: that of wring_hook_fpu_begin.
+ */
+void wring_hook_fpu_end(void)
+{
+	kernel_fpu_end();
+}
+
+void wring_os_fpu_begin(void)
+{
+	kernel_fpu_begin_mask(KFPU_MXCSR);
+}
+
+void wring_os_fpu_end(void)
+{
+	kernel_fpu_end();
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+// Exceptions: throwing and catching in and across instances, what becomes of those nobody refers to any more, and traps
+// of those nobody catches.
+#include "core/base/limits.h"
+#include "selftests/core/runtime/engine_fixture.h"
+#include "selftests/core/wasm/module_builder.h"
+
+namespace wring::test {
+namespace {
+
+using namespace wring::testing;  // NOLINT(google-build-using-namespace)
+
+using ExceptionsTest = EngineTest;
+
+constexpr uint8_t kThrow = 0x08, kThrowRef = 0x0a, kTryTable = 0x1f, kBlock = 0x02, kLoop = 0x03,
+                  kEnd = 0x0b, kGet = 0x20, kSet = 0x21, kTee = 0x22, kCall = 0x10, kDrop = 0x1a,
+                  kUnreachable = 0x00, kVoid = 0x40, kBrIf = 0x0d, kSub = 0x6b, kConst = 0x41,
+                  kTableGet = 0x25, kTableSet = 0x26, kCatch = 0, kCatchRef = 1, kCatchAll = 2;
+constexpr uint8_t kTag = 4, kFunc = 0;
+
+Bin exported(const std::string& name, uint8_t kind, uint8_t index) {
+  return str(name) + Bin{kind, index};
+}
+
+// Types: 0 the tag's, 1 of all functions, 2 what catch_ref of the tag yields.
+Bin type_section() {
+  return types({func_type({kI32}, {}), func_type({kI32}, {kI32}), func_type({}, {kI32, kExnRef})});
+}
+
+// Functions of type 1: throws its argument; throws and catches it; throws that often, keeping references meanwhile;
+// keeps the exception in the table; rethrows and catches what is there.
+const Bin kThrows = {kGet, 0, kThrow, 0, kEnd};
+const Bin kCatches = {kBlock, kI32, kTryTable, kI32, 1,    kCatch, 0,   0,
+                      kGet,   0,    kCall,     0,    kEnd, kEnd,   kEnd};
+const Bin kCatchBlock = {kBlock, 2, kTryTable, kVoid, 1, kCatchRef, 0, 0};
+const Bin kChurns =
+    Bin{kLoop, kVoid} + kCatchBlock +
+    Bin{kGet, 0,    kCall, 0, kDrop, kEnd, kUnreachable, kEnd, kDrop, kDrop, kGet, 0, kConst,
+        1,    kSub, kTee,  0, kBrIf, 0,    kEnd,         kGet, 0,     kEnd};
+const Bin kKeeps =
+    kCatchBlock + Bin{kGet, 0, kCall, 0, kDrop,     kEnd, kUnreachable, kEnd, kSet, 1, kDrop,
+                      kGet, 0, kGet,  1, kTableSet, 0,    kGet,         0,    kEnd};
+const Bin kRethrows = {kBlock, kI32,      kTryTable, kVoid,     1,    kCatch,       0,    0,   kGet,
+                       0,      kTableGet, 0,         kThrowRef, kEnd, kUnreachable, kEnd, kEnd};
+
+Bin thrower(uint32_t table_size) {
+  return header() + type_section() + section(3, vec({{1}, {1}, {1}, {1}, {1}})) +
+         section(4, vec({Bin{kExnRef, 0} + uleb(table_size)})) + section(13, vec({{0, 0}})) +
+         section(7, vec({exported("throw", kFunc, 0), exported("catch", kFunc, 1),
+                         exported("churn", kFunc, 2), exported("keep", kFunc, 3),
+                         exported("rethrow", kFunc, 4), exported("tag", kTag, 0)})) +
+         section(10, vec({body(kThrows), body(kCatches), body(kChurns),
+                          body(kKeeps, {1, 1, kExnRef}), body(kRethrows)}));
+}
+
+TEST_F(ExceptionsTest, AreCaughtWithTheirValues) {
+  wring_instance* i = load_binary(thrower(1));
+  EXPECT_VALUE(call(i, "catch", {77}), 77u);
+  EXPECT_VALUE(call(i, "catch", {0xffffffff}), 0xffffffffu);
+}
+
+TEST_F(ExceptionsTest, ThatNobodyCatchesAreTrapsWithTheirPlace) {
+  wring_instance* i = load_binary(thrower(1));
+  EXPECT_TRAP(call(i, "throw", {5}), WRING_TRAP_UncaughtException);
+  const wring_vmctx* vmctx = wring_instance_vmctx(i);
+  EXPECT_EQ(vmctx->exception, nullptr);
+  ASSERT_EQ(vmctx->trap_frame_count, 1u);
+  EXPECT_EQ(vmctx->trap_frames[0].func, 0u);
+  // The throw is the second instruction of the first body, after its size and locals.
+  const Bin bytes = thrower(1);
+  EXPECT_EQ(bytes[vmctx->trap_frames[0].offset], kThrow);
+  EXPECT_VALUE(call(i, "catch", {6}), 6u);
+  // Each gives its room back.
+  for (int n = 0; n < 10'000; n++) EXPECT_TRAP(call(i, "throw", {5}), WRING_TRAP_UncaughtException);
+}
+
+TEST_F(ExceptionsTest, ThatNobodyRefersToAreCollected) {
+  wring_instance* i = load_binary(thrower(1));
+  long long before = wring_posix_live_allocations();
+  EXPECT_VALUE(call(i, "churn", {100'000}), 0u);
+  EXPECT_EQ(wring_posix_live_allocations(), before) << "the slots to begin with would do";
+}
+
+TEST_F(ExceptionsTest, InTablesStay) {
+  wring_instance* i = load_binary(thrower(300));
+  for (unsigned long long n = 0; n < 300; n++) EXPECT_VALUE(call(i, "keep", {n}), n);
+  EXPECT_VALUE(call(i, "churn", {10'000}), 0u);
+  for (unsigned long long n = 0; n < 300; n++) EXPECT_VALUE(call(i, "rethrow", {n}), n);
+  EXPECT_TRAP(call(i, "rethrow", {300}), WRING_TRAP_TableOutOfBounds);
+}
+
+TEST_F(ExceptionsTest, AreLimitedInNumber) {
+  wring_instance* i = load_binary(thrower(5000));
+  unsigned long long n = 0;
+  while (n < 5000 && call(i, "keep", {n}).trap == 0) n++;
+  EXPECT_EQ(n, kMaxExceptions);
+  EXPECT_TRAP(call(i, "keep", {0}), WRING_TRAP_OutOfExceptions);
+  EXPECT_VALUE(call(i, "rethrow", {n - 1}), n - 1);
+}
+
+TEST_F(ExceptionsTest, NeedNoMemoryWhereNothingMaySleep) {
+  wring_instance* i = load_binary(thrower(200));
+  wring_posix_fail_allocation(1);
+  unsigned long long n = 0;
+  while (n < 200 && call(i, "keep", {n}).trap == 0) n++;
+  wring_posix_fail_allocation(0);
+  EXPECT_EQ(n, kExceptionSlots);
+  EXPECT_VALUE(call(i, "rethrow", {n - 1}), n - 1);
+}
+
+// Imports the tag and "throw"; "run" catches by tag, "all" by catch_all, "pass" not at all.
+Bin importer() {
+  const Bin all = {kBlock, kVoid, kTryTable, kVoid,        1,    kCatchAll, 0, kGet, 0, kCall,
+                   0,      kDrop, kEnd,      kUnreachable, kEnd, kConst,    9, kEnd};
+  const Bin passes = {kGet, 0, kCall, 0, kEnd};
+  return header() + type_section() +
+         section(2, vec({str("m") + str("throw") + Bin{kFunc, 1},
+                         str("m") + str("tag") + Bin{kTag, 0, 0}})) +
+         section(3, vec({{1}, {1}, {1}})) +
+         section(7, vec({exported("run", kFunc, 1), exported("all", kFunc, 2),
+                         exported("pass", kFunc, 3), exported("tag", kTag, 0)})) +
+         section(10, vec({body(kCatches), body(all), body(passes)}));
+}
+
+TEST_F(ExceptionsTest, CrossInstances) {
+  wring_instance* a = load_binary(thrower(1));
+  wring_instance* b = load_binary(importer(), {from(a, "throw"), from(a, "tag")});
+  for (int n = 0; n < 1000; n++) {
+    EXPECT_VALUE(call(b, "run", {41}), 41u);
+    EXPECT_VALUE(call(b, "all", {41}), 9u);
+    EXPECT_TRAP(call(b, "pass", {41}), WRING_TRAP_UncaughtException);
+  }
+  EXPECT_EQ(wring_instance_vmctx(b)->trap_frames[0].func, WRING_NO_INDEX);
+  EXPECT_VALUE(call(a, "churn", {1000}), 0u);
+}
+
+TEST_F(ExceptionsTest, OfAnotherTagWithTheSameTypePassBy) {
+  wring_instance* a = load_binary(thrower(1));
+  wring_instance* other = load_binary(thrower(1));
+  wring_instance* b = load_binary(importer(), {from(a, "throw"), from(other, "tag")});
+  EXPECT_TRAP(call(b, "run", {41}), WRING_TRAP_UncaughtException);
+  // A tag imported and exported again is the same one.
+  wring_instance* c = load_binary(importer(), {from(a, "throw"), from(a, "tag")});
+  wring_instance* d = load_binary(importer(), {from(a, "throw"), from(c, "tag")});
+  EXPECT_VALUE(call(d, "run", {42}), 42u);
+}
+
+TEST_F(ExceptionsTest, TagsMustMatch) {
+  wring_instance* a = load_binary(thrower(1));
+  const Bin wrong = header() + types({func_type({kI64}, {})}) +
+                    section(2, vec({str("m") + str("tag") + Bin{kTag, 0, 0}}));
+  EXPECT_EQ(try_load_bytes(std::string(wrong.begin(), wrong.end()), {from(a, "tag")}),
+            -WRING_ERR_LINK);
+  EXPECT_EQ(std::string(error.message).rfind("incompatible import type", 0), 0u) << error.message;
+  wring_extern_desc desc;
+  ASSERT_EQ(wring_module_export(loaded[0].module, 5, &desc), 0);
+  EXPECT_EQ(desc.kind, 4u);
+  EXPECT_STREQ(desc.params, "i");
+}
+
+}  // namespace
+}  // namespace wring::test
