@@ -15,6 +15,10 @@ constexpr u64 kReturnAddressBytes = 8;
 constexpr u64 kMaxUncheckedCallees =
     kMaxUncheckedStackBytes - kSmallFrameBytes - kReturnAddressBytes;
 
+// How much code may be passed for one unit of fuel, about, and the cost beyond which a unit buys more.
+constexpr u64 kBytesPerFuel = 1 << 16;
+constexpr u64 kMaxScaledCost = u64{1} << 40;
+
 struct VerifyingObserver final : opt::PassObserver {
   Err after_pass(const char* pass, const ir::Function& f, Diag* diag) override {
     return ir::verify(f, pass, diag);
@@ -64,8 +68,10 @@ Err ModuleCompiler::function(u32 func, Diag* diag) {
   bool is_recursive = graph.is_recursive(func);
   x64::FunctionOptions options;
   options.check_stack = is_recursive || below > kMaxUncheckedCallees;
-  options.consume_fuel = is_recursive && request.metered;
-  options.tail_bytes = graph.tail_bytes();
+  options.consume_fuel = graph.pays_on_entry(func) && request.metered;
+  options.fuel_scale =
+      1 + static_cast<u32>(min<u64>(graph.cost(func), kMaxScaledCost) / kBytesPerFuel);
+  options.tail_bytes = result->tail_bytes;
 
   function_arena.reset();
   {
@@ -105,7 +111,7 @@ Err ModuleCompiler::adapters(Diag* diag) {
 Err ModuleCompiler::array_entry(u32 func, Diag* diag) {
   if (code->array_entries[func] != kNone || code->functions[func].entry == kNone) return Err::kOk;
   u32 offset = code->bytes.size();
-  TRY(x64::emit_array_entry(module.func_type(func), func, request.target, graph.tail_bytes(), code,
+  TRY(x64::emit_array_entry(module.func_type(func), func, request.target, result->tail_bytes, code,
                             diag));
   code->array_entries[func] = offset;
   return Err::kOk;
@@ -137,7 +143,7 @@ Err ModuleCompiler::hook_entry(Diag* diag) {
   if (!request.has_hook) return Err::kOk;
   x64::HookEntry hook = request.hook;
   hook.own_stack = result->needs_stack;
-  hook.tail_bytes = graph.tail_bytes();
+  hook.tail_bytes = result->tail_bytes;
   return x64::emit_hook_entry(hook, request.target, code, &result->hook_entry, diag);
 }
 
@@ -164,7 +170,9 @@ Err ModuleCompiler::run(Arena* arena, Diag* diag) {
 }
 
 Err ModuleCompiler::note_graph(Arena* arena, Diag* diag) {
-  result->tail_bytes = graph.tail_bytes();
+  graph.tail_called_types().for_each([&](u32 type) {
+    result->tail_bytes = max(result->tail_bytes, x64::stack_param_bytes(module.types[type]));
+  });
   result->has_throw = graph.has_throw();
   result->calls_outside = graph.calls_outside();
   if (graph.calls_outside()) code->uses |= kUsesUnknown;

@@ -10,7 +10,7 @@
 ;; |   v1:i32 = param 0  @40
 ;; |   v0:i64 = vmctx  @0
 ;; |   v5:i32 = const 4  @0
-;; |   v9:i64 = const 4  @0
+;; |   v9:i64 = const 24  @0
 ;; |   v14:i64 = const 1  @0
 ;; |   v17:i64 = const 0  @0
 ;; |   v2:i64 = load_raw.64 +16 v0 invariant  @45
@@ -20,7 +20,7 @@
 ;; |   trap_if UndefinedElement v6  @45
 ;; |   v8:i32 = clamp_index v1, v5  @45
 ;; |   v10:i64 = zext_i32 v8  @45
-;; |   v11:i64 = shl v10, v9  @45
+;; |   v11:i64 = mul v10, v9  @45
 ;; |   v12:i64 = add v4, v11  @45
 ;; |   v13:i64 = load_raw.64 +8 v12  @45
 ;; |   v15:i32 = ne.i64 v13, v14  @45

@@ -11,7 +11,7 @@
 
 ;; | function 0 "fib": 90 bytes, frame 24, stack checked
 ;; |       0  mov edi, edi
-;; |       2  cmp rsp, [r14+0x58]
+;; |       2  cmp rsp, [r14+0x68]
 ;; |       6  jb L78
 ;; |       8  sub rsp, 0x18
 ;; |      12  mov [rsp], rdi                            ; @41

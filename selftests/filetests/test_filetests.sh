@@ -15,7 +15,8 @@ count=0
 for file in *.wat; do
 	count=$((count + 1))
 	read -r kind arguments < <(sed -n 's/^;; dump: //p' "$file")
-	if ! wat2wasm --debug-names "$file" -o "$dir/m.wasm" 2>"$dir/error"; then
+	if ! wat2wasm --debug-names --enable-tail-call --enable-multi-memory --enable-memory64 --enable-exceptions \
+		"$file" -o "$dir/m.wasm" 2>"$dir/error"; then
 		sed 's/^/# /' "$dir/error"
 		echo "not ok - $file"
 		continue

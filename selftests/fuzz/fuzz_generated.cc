@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "core/link/code.h"
 #include "selftests/fuzz/generate.h"
 #include "selftests/fuzz/host_bindings.h"
 
@@ -60,7 +61,7 @@ bool is_limit(const Outcome& o) {
 
 wring_code* compile(wring_module* module, bool unoptimized, bool baseline) {
   wring_target target = wring_posix_target();
-  if (baseline) target.cpu = 0;
+  if (baseline) target.cpu = wring::kCpuSse41;
   wring_compile_options options = {};
   options.target = &target;
   options.check = 1;
@@ -128,8 +129,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Outcome expected = call(module, plain, desc, values);
     Outcome actual = call(module, optimized, desc, values);
     if (!is_limit(expected) && !is_limit(actual) && !equal(expected, actual))
-      report("function " + std::to_string(desc.index) + " differs: " + wring_trap_text(expected.trap) +
-             " without and " + wring_trap_text(actual.trap) + " with the optimizer");
+      report("function " + std::to_string(desc.index) +
+             " differs: " + wring_trap_text(expected.trap) + " without and " +
+             wring_trap_text(actual.trap) + " with the optimizer");
   }
   wring_code_put(plain);
   wring_code_put(optimized);

@@ -140,8 +140,8 @@ class ModuleGenerator {
     }
     // Types of blocks, and of indirect calls that nothing answers.
     for (u32 i = c_.below(4); i > 0; i--)
-      shape_.types.push_back({types(&c_, shape_.alphabet, c_.below(5)),
-                              types(&c_, shape_.alphabet, c_.below(5))});
+      shape_.types.push_back(
+          {types(&c_, shape_.alphabet, c_.below(5)), types(&c_, shape_.alphabet, c_.below(5))});
     // The values of a tag are also what a block takes that catches them.
     for (u32 i = shape_.uses.exceptions ? 1 + c_.below(3) : 0; i > 0; i--) {
       const std::string values = types(&c_, shape_.alphabet, c_.below(4));
@@ -156,7 +156,10 @@ class ModuleGenerator {
     shape_.has_memory = c_.chance(95);
     pages_ = c_.chance(5) ? 0 : 1 + c_.below(2);
     shape_.memory_bytes = pages_ * kPageBytes;
-    for (u32 i = !shape_.has_memory ? 0 : shape_.uses.multi_memory ? 2 + c_.below(2) : 1; i > 0; i--)
+    for (u32 i = !shape_.has_memory         ? 0
+                 : shape_.uses.multi_memory ? 2 + c_.below(2)
+                                            : 1;
+         i > 0; i--)
       shape_.memory_64.push_back(shape_.uses.memory64 && c_.chance(70));
     shape_.tables = c_.chance(20) ? 2 : c_.chance(85) ? 1 : 0;
     shape_.table_size =

@@ -244,7 +244,8 @@ void BodyGenerator::converge(const std::string& types) {
       static const O kMerge32[] = {O::kI32Xor, O::kI32Add, O::kI32Sub, O::kI32Rotl};
       static const O kMerge64[] = {O::kI64Xor, O::kI64Add, O::kI64Sub, O::kI64Rotl};
       code_.op(last == 'i' ? c_.pick(kMerge32) : c_.pick(kMerge64));
-    } else if (here >= 2 && c_.chance(50) && stack_[stack_.size() - 2] == (last == 'i' ? 'l' : 'i')) {
+    } else if (here >= 2 && c_.chance(50) &&
+               stack_[stack_.size() - 2] == (last == 'i' ? 'l' : 'i')) {
       code_.op(last == 'i' ? O::kI64ExtendI32U : O::kI32WrapI64);
       code_.op(last == 'i' ? O::kI64Mul : O::kI32Xor);
     } else if (c_.chance(60)) {

@@ -124,7 +124,7 @@ class BodyGenerator {
   u32 writable_ =
       0;  // locals from here on are address_local_ and counters: read freely, written for their purpose only
   u32 address_local_ = 0;
-  u32 readable_ = 0;  // locals from here on are scratch of canonicalize()
+  u32 readable_ = 0;       // locals from here on are scratch of canonicalize()
   u32 first_counter_ = 0;  // an i32 and an i64 one per loop depth
   u32 loop_depth_ = 0;
   u32 budget_ = 0;

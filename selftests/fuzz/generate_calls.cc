@@ -52,7 +52,6 @@ void BodyGenerator::call_indirect() {
   push(s.results);
 }
 
-
 // Leaves for a function with the same results, if there is one.
 bool BodyGenerator::tail_call() {
   const u32 count = static_cast<u32>(shape_.functions.size()), start = c_.below(count);
@@ -84,7 +83,7 @@ void BodyGenerator::reference() {
     case 0:
       code_.op(O::kRefNull);
       code_.bytes.push_back(0x70);
-      break;
+      return push('p');
     case 1:
       if (shape_.tables == 0) break;
       value('i', 1);

@@ -26,9 +26,9 @@ bool begins_with(const char* text, const char* prefix) {
 bool chooses_nan(Opcode op) {
   const std::string text = info_of(op).text;
   if (text[0] != 'f') return false;
-  static const char* const kWords[] = {"add", "sub",   "mul",   "div",     "sqrt",   "min",
-                                       "max", "ceil",  "floor", "trunc",   "nearest", "demote",
-                                       "promote", "relaxed"};
+  static const char* const kWords[] = {"add",     "sub",    "mul",     "div",    "sqrt",
+                                       "min",     "max",    "ceil",    "floor",  "trunc",
+                                       "nearest", "demote", "promote", "relaxed"};
   const std::string rest = text.substr(text.find('.') + 1);
   for (const char* word : kWords)
     if (begins_with(rest.c_str(), word)) return true;
@@ -167,7 +167,9 @@ void BodyGenerator::constant(char type) {
     case 'f':
       code_.f32(c_.chance(60) ? c_.pick(kFloats) : static_cast<u32>(c_.bits()) & 0xbfff'ffff);
       break;
-    case 'd': code_.f64(c_.chance(60) ? c_.pick(kDoubles) : c_.bits() & 0xbfff'ffff'ffff'ffff); break;
+    case 'd':
+      code_.f64(c_.chance(60) ? c_.pick(kDoubles) : c_.bits() & 0xbfff'ffff'ffff'ffff);
+      break;
     case 'v':
       if (c_.chance(30)) {
         const u64 word = c_.chance(50) ? c_.pick(kDoubles) : c_.pick(kFloats) * 0x1'0000'0001u;

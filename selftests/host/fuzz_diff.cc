@@ -38,6 +38,7 @@ bool is_same_trap(const std::string& theirs, const std::string& ours) {
       {"bad-float-to-int", "invalid conversion to integer"},
       {"bad-float-to-int", "integer overflow"},
       {"unreachable", "unreachable"},
+      {"unaligned-atomic", "unaligned atomic"},
   };
   auto [first, last] = words.equal_range(theirs);
   for (auto it = first; it != last; ++it)
@@ -156,7 +157,7 @@ class Comparison {
     std::ifstream in(directory + "/" + name_, std::ios::binary);
     bytes_.assign(std::istreambuf_iterator<char>(in), {});
     std::string theirs = record["instantiate"];
-    InProcessBackend backend(WRING_FEATURE_WASM2);
+    InProcessBackend backend(0);
     backend.set_target(target_);
     backend.set_unoptimized(unoptimized_);
     int instance = -1;

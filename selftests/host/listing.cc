@@ -152,16 +152,17 @@ class AsmListing {
     return targets;
   }
 
-  std::string symbol(const Reloc& reloc) const {
+  // after: the bytes between the relocated field and the end of the instruction.
+  std::string symbol(const Reloc& reloc, u32 after) const {
     switch (reloc.kind) {
       case RelocKind::kFunction:
         return "function " + std::to_string(reloc.index) + " " + subject_.name_of(reloc.index);
       case RelocKind::kStub: {
-        const char* names[] = {"trap", "fuel", "leave"};
-        return reloc.index < 3 ? std::string("stub ") + names[reloc.index]
-                               : "stub " + std::to_string(reloc.index);
+        const char* names[] = {"trap", "fuel", "fuel", "leave"};  // in the order of StubId
+        static_assert(std::size(names) == static_cast<u32>(StubId::kCount));
+        return std::string("stub ") + names[reloc.index];
       }
-      case RelocKind::kRodata: return "constant pool + " + std::to_string(reloc.index);
+      case RelocKind::kRodata: return "constant pool + " + std::to_string(reloc.index + after);
       case RelocKind::kAddress: break;
     }
     for (u32 i = 0; i < static_cast<u32>(Libcall::kCount); i++)
@@ -180,7 +181,8 @@ class AsmListing {
 
   std::string comment(u32 at, u32 length) const {
     std::string text;
-    if (const Reloc* reloc = reloc_in(at, length)) text += " -> " + symbol(*reloc);
+    if (const Reloc* reloc = reloc_in(at, length))
+      text += " -> " + symbol(*reloc, at + length - (reloc->at + 4));
     auto trap = traps_.find(at + length);
     if (trap != traps_.end())
       text += std::string(" (") + wring_trap_text(static_cast<u32>(trap->second->reason)) + ")";

@@ -66,7 +66,7 @@ cat >"$dir/values.wat" <<'EOF'
 EOF
 echo '(module (func $named (i32.add (i32.const 1))))' >"$dir/named.wat"
 for name in m start import spectest values; do
-	wat2wasm "$dir/$name.wat" -o "$dir/$name.wasm" || exit 1
+	wat2wasm --debug-names "$dir/$name.wat" -o "$dir/$name.wasm" || exit 1
 done
 wat2wasm --no-check --debug-names "$dir/named.wat" -o "$dir/named.wasm" || exit 1
 head -c 30 "$dir/m.wasm" >"$dir/truncated.wasm"

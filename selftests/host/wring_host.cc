@@ -202,10 +202,11 @@ int dump(const std::string& what, const std::string& path, const ListingOptions&
 }
 
 // The generated modules of some seeds, as DIR/SEED.wasm.
-int generate(const std::string& directory, uint64_t first, uint64_t count) {
+int generate(const std::string& directory, uint64_t first, uint64_t count,
+             const test::GenerateOptions& generate_options) {
   for (uint64_t seed = first; seed - first < count; seed++) {
     test::Choices choices(seed);
-    test::Body bytes = test::generate_module(&choices);
+    test::Body bytes = test::generate_module(&choices, generate_options);
     std::string path = directory + "/" + std::to_string(seed) + ".wasm";
     std::ofstream out(path, std::ios::binary);
     out.write(reinterpret_cast<const char*>(bytes.data()),
@@ -317,7 +318,15 @@ int main(int argc, char** argv) {
   generate_command->add_option("DIR", directory)->required();
   generate_command->add_option("FIRST", first_seed)->required();
   generate_command->add_option("COUNT", seed_count)->capture_default_str();
-  generate_command->callback([&] { status = generate(directory, first_seed, seed_count); });
+  bool for_v8 = false;
+  generate_command->add_flag("--v8", for_v8, "only what the V8 of node 20 knows");
+  generate_command->callback([&] {
+    test::GenerateOptions generate_options;
+    if (for_v8)
+      generate_options.relaxed_simd = generate_options.multi_memory = generate_options.call_ref =
+          generate_options.exceptions = false;
+    status = generate(directory, first_seed, seed_count, generate_options);
+  });
 
   try {
     app.parse(argc, argv);

@@ -162,9 +162,7 @@ Err Builder::control(const Instr& in) {
     case Opcode::kLoop:
       block_arity(in.block, &params, &results);
       return do_loop(in, params, results);
-    case Opcode::kIf:
-      block_arity(in.block, &params, &results);
-      return do_if(params, results);
+    case Opcode::kIf: block_arity(in.block, &params, &results); return do_if(params, results);
     case Opcode::kTryTable:
       block_arity(in.block, &params, &results);
       return do_try(in, params, results);

@@ -20,8 +20,8 @@ struct BuildContext {
 };
 
 // Builds function `func` into *out, whose arena the caller chose. For an imported function that is an adapter which
-// calls what the import is bound to: what tables, exports and references hold. Unsupported instructions are
-// Err::kUnsupported: "not supported yet: <instruction>". Linear in the size of the body (plus phis, which
+// calls what the import is bound to: what tables, exports and references hold. A call of a host function with several
+// results is Err::kUnsupported. Linear in the size of the body (plus phis and values of exceptions and calls, which
 // kMaxSsaWork bounds). The result is analyzed (cfg.h), and dead code is still in it.
 Err build(const BuildContext& context, u32 func, Function* out, Diag* diag);
 

@@ -18,8 +18,8 @@ struct Width {
   Type type;
   MemKind kind;
 };
-constexpr Width kWidths[] = {{kI32, MemKind::k32U}, {kI64, MemKind::k64},  {kI32, MemKind::k8U},
-                             {kI32, MemKind::k16U}, {kI64, MemKind::k8U},  {kI64, MemKind::k16U},
+constexpr Width kWidths[] = {{kI32, MemKind::k32U}, {kI64, MemKind::k64}, {kI32, MemKind::k8U},
+                             {kI32, MemKind::k16U}, {kI64, MemKind::k8U}, {kI64, MemKind::k16U},
                              {kI64, MemKind::k32U}};
 enum Group : u32 { kLoadGroup, kStoreGroup, kFirstRmwGroup, kCasGroup = kFirstRmwGroup + 6 };
 static_assert(distance(Opcode::kI32AtomicLoad, Opcode::kI32AtomicStore) == 7);

@@ -11,6 +11,10 @@ constexpr u32 kMaxInlineOps = 40;
 constexpr u32 kMaxInlineBytes = 160;
 constexpr u32 kMaxInlineParams = 8;
 constexpr u32 kMaxInlineLocals = 16;
+// What all callees together may add to a function: so much, or some times its own size if that is more. A call takes
+// two bytes; hostile code could make eighty times as many of them otherwise.
+constexpr u32 kMaxInlinedBytes = 16 * 1024;
+constexpr u32 kMaxInlinedTimes = 4;
 }  // namespace
 
 // Moves the arguments on the stack to row_, after `first` unless that is kNone.
@@ -22,13 +26,14 @@ void Builder::take_arguments(Value first, u32 count) {
 }
 
 void Builder::push_results(Value call, Span<const ValType> types) {
-  if (!types.empty()) push(call);
+  if (types.empty()) return;
+  push(call);
   for (u32 i = 1; i < types.size(); i++) {
     Inst result = make_inst(Op::kResult, type_of(types[i]), call);
     result.aux = static_cast<u16>(i);
     push(emit(result));
   }
-  work_ += types.size();
+  work_ += (types.size() - 1) * u64{kSsaPhiWork};
 }
 
 void Builder::tail_call(Op op, i64 imm, Value first, u32 params) {
@@ -102,7 +107,7 @@ Err Builder::call_host(u32 func, bool may_trap) {
   const FuncType& type = module_.func_type(func);
   if (type.results.size() > 1)
     return diag_->fail(Err::kUnsupported, func_, origin_,
-                       "not supported yet: host function with several results");
+                       "not supported: host function with several results");
   u32 params = type.params.size();
   row_.clear();
   for (u32 i = 0; i < params; i++) {
@@ -120,9 +125,9 @@ Err Builder::call_host(u32 func, bool may_trap) {
   }
   if (!stack_.resize(stack_.size() - params) || failed_) return diag_->no_memory();
   Type result = type.results.empty() ? Type::kVoid : type_of(type.results[0]);
-  Type word = result == Type::kF32                                ? Type::kI32
+  Type word = result == Type::kF32                            ? Type::kI32
               : result == Type::kF64 || result == Type::kV128 ? Type::kI64
-                                                                  : result;
+                                                              : result;
   Inst inst = make_inst(Op::kCallHost, word);
   inst.imm = func;
   Value v = emit_pool(inst, row_.span());
@@ -191,6 +196,8 @@ bool Builder::inlinable(u32 func) {
   if (func_ != f_->index || callee.body.size() > kMaxInlineBytes ||
       type.params.size() > kMaxInlineParams)
     return false;
+  u32 most = max(kMaxInlinedBytes, kMaxInlinedTimes * module_.functions[func_].body.size());
+  if (inlined_bytes_ + callee.body.size() > most) return false;
   u32 pos = callee.body.begin;
   u32 locals = type.params.size();
   u32 runs = local_run_count(module_.bytes, &pos);
@@ -251,6 +258,7 @@ Err Builder::begin_inline(u32 func, bool is_tail) {
   frame.end = end_;
   frame.is_tail = is_tail;
   body_frame_ = frames_.size() - 1;
+  inlined_bytes_ += module_.functions[func].body.size();
   local_base_ = own_locals_;
   while (locals_.size() < local_base_ + params)
     if (!locals_.add_local(0)) return diag_->no_memory();

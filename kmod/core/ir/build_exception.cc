@@ -142,9 +142,10 @@ Err Builder::end_try() {
     Frame handler = dispatches_[frame.dispatch];
     TRY(start_label(&handler));
     if (work_ > kMaxSsaWork || failed_) return Err::kOk;
-    dispatch(frame,
-             load_vmctx(Type::kI64, MemKind::k64, __builtin_offsetof(wring_vmctx, exception), false));
+    dispatch(frame, load_vmctx(Type::kI64, MemKind::k64, __builtin_offsetof(wring_vmctx, exception),
+                               false));
   }
+  if (work_ > kMaxSsaWork || failed_) return Err::kOk;
   return frame.branches ? start_label(&frame) : Err::kOk;
 }
 
@@ -157,7 +158,7 @@ void Builder::catch_values(u32 tag, Value exception) {
     push(load_raw(type, raw_kind(type), exception, at, false));
     at += slot_bytes(type);
   }
-  work_ += types.size();
+  work_ += types.size() * u64{kSsaPhiWork};  // a few bytes of code make many instructions
 }
 
 // Branches to the first clause that catches the exception, else passes it on.
@@ -167,7 +168,8 @@ void Builder::dispatch(const Frame& frame, Value exception) {
   for (u32 i = 0; i < frame.clause_count; i++) {
     CatchClause clause = next_catch(module_.bytes, &at);
     bool has_tag = clause.kind == CatchClause::kCatch || clause.kind == CatchClause::kCatchRef;
-    bool has_ref = clause.kind == CatchClause::kCatchRef || clause.kind == CatchClause::kCatchAllRef;
+    bool has_ref =
+        clause.kind == CatchClause::kCatchRef || clause.kind == CatchClause::kCatchAllRef;
     BlockId next = kNone;
     if (has_tag) {
       if (tag == kNone) tag = load_raw(Type::kI64, MemKind::k64, exception, kTagOffset, false);
@@ -193,7 +195,7 @@ void Builder::dispatch(const Frame& frame, Value exception) {
     } else {
       libcall(Libcall::kExnFree, {&exception, 1}, Type::kVoid);
     }
-    if (failed_) return;
+    if (failed_ || work_ > kMaxSsaWork) return;  // run() reports it
     branch_to(clause.label);
     failed_ |= !stack_.resize(height);
     if (!has_tag || failed_) return;

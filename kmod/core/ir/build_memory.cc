@@ -44,9 +44,7 @@ Value Builder::memory_view(u32 memory) {
 }
 
 // Indices and sizes for library calls, which take them in 64 bits.
-Value Builder::wide(Value v) {
-  return type_of_value(v) == kI32 ? emit1(Op::kZExtI32, kI64, v) : v;
-}
+Value Builder::wide(Value v) { return type_of_value(v) == kI32 ? emit1(Op::kZExtI32, kI64, v) : v; }
 
 // Makes a 64-bit index an I32 one, which traps unless it fits. False: it never does; what follows is dead.
 bool Builder::narrow_index(Value* index) {

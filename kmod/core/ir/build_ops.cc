@@ -117,8 +117,7 @@ Value Builder::constant_global(u32 index) {
     case Opcode::kI32Const:
     case Opcode::kI64Const:
     case Opcode::kF32Const:
-    case Opcode::kF64Const:
-      return constant(type_of(global.type.type), static_cast<u64>(in.value));
+    case Opcode::kF64Const: return constant(type_of(global.type.type), static_cast<u64>(in.value));
     case Opcode::kV128Const: return vector_constant(in.list);
     case Opcode::kRefNull: return constant(Type::kI64, 0);
     case Opcode::kRefFunc: return function_ref(in.index);
@@ -201,12 +200,8 @@ bool Builder::integer_operation(Opcode op) {
 
 Err Builder::operation(const Instr& in) {
   switch (in.op) {
-    case Opcode::kI32Const:
-      push(constant(Type::kI32, static_cast<u64>(in.value)));
-      return Err::kOk;
-    case Opcode::kI64Const:
-      push(constant(Type::kI64, static_cast<u64>(in.value)));
-      return Err::kOk;
+    case Opcode::kI32Const: push(constant(Type::kI32, static_cast<u64>(in.value))); return Err::kOk;
+    case Opcode::kI64Const: push(constant(Type::kI64, static_cast<u64>(in.value))); return Err::kOk;
     case Opcode::kSelectT:
     case Opcode::kSelect: select(); return Err::kOk;
     case Opcode::kGlobalGet: global_get(in.index); return Err::kOk;

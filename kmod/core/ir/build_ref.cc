@@ -58,8 +58,7 @@ Value Builder::table_slot(u32 table, Value index, TrapReason reason) {
   // A mispredicted check must not reach beyond the table.
   Value clamped = emit2(Op::kClampIndex, kI32, index, size);
   u64 stride = holds_functions(table) ? sizeof(wring_table_entry) : sizeof(u64);
-  Value offset =
-      emit2(Op::kMul, kI64, emit1(Op::kZExtI32, kI64, clamped), constant(kI64, stride));
+  Value offset = emit2(Op::kMul, kI64, emit1(Op::kZExtI32, kI64, clamped), constant(kI64, stride));
   return emit2(Op::kAdd, kI64, entries, offset);
 }
 
@@ -150,7 +149,7 @@ Err Builder::reference(const Instr& in) {
     case Opcode::kTableCopy:
     case Opcode::kElemDrop: bulk_table(in); break;
     default:
-      return diag_->fail(Err::kUnsupported, func_, in.offset, "not supported yet: %s",
+      return diag_->fail(Err::kUnsupported, func_, in.offset, "not supported: %s",
                          info_of(in.op).text);
   }
   return Err::kOk;

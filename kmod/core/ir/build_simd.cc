@@ -8,7 +8,7 @@ namespace wring::ir {
 
 namespace {
 
-constexpr Type kI32 = Type::kI32, kI64 = Type::kI64, kV128 = Type::kV128;
+constexpr Type kI64 = Type::kI64, kV128 = Type::kV128;
 using O = Opcode;
 
 // How an instruction of vectors that does not access memory is expressed.

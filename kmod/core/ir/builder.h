@@ -176,9 +176,7 @@ class Builder {
   void push_results(Value call, Span<const ValType> types);
   bool can_tail_call() const { return body_frame_ == 0; }
   void tail_call(Op op, i64 imm, Value first, u32 params);
-  bool may_throw(u32 func) const {
-    return !context_.may_throw.empty() && context_.may_throw[func];
-  }
+  bool may_throw(u32 func) const { return !context_.may_throw.empty() && context_.may_throw[func]; }
   bool inlinable(u32 func);
   Err begin_inline(u32 func, bool is_tail);
   Value libcall(Libcall call, Span<const Value> args, Type result);
@@ -234,10 +232,11 @@ class Builder {
   Diag* diag_;
   u32 func_;  // the function whose body is read: f_'s or an inlined one
   u32 pos_ = 0, end_ = 0;
-  u32 local_base_ = 0;  // of func_'s locals in locals_
-  u32 own_locals_ = 0;  // number of f_'s locals
-  u32 body_frame_ = 0;  // frame of the body being read: not 0 while inlining
-  u32 try_ = kNone;     // frame of the innermost try
+  u32 local_base_ = 0;            // of func_'s locals in locals_
+  u32 own_locals_ = 0;            // number of f_'s locals
+  u32 body_frame_ = 0;            // frame of the body being read: not 0 while inlining
+  u32 inlined_bytes_ = 0;         // of code, so far
+  u32 try_ = kNone;               // frame of the innermost try
   BlockId unwind_block_ = kNone;  // returns to a caller that looks for an exception
   u32 origin_ = 0;
   BlockId block_ = 0;   // being filled, if live_

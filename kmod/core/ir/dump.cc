@@ -31,9 +31,9 @@ const char* const kLibcallNames[] = {
 #include "core/runtime/libcalls.def"
 #undef LIBCALL
 };
-const char* const kMemNames[] = {"8u",     "8s",     "16u",     "16s",     "32u",
-                                 "32s",    "64",     "128",     "8x8s",    "8x8u",
-                                 "16x4s",  "16x4u",  "32x2s",   "32x2u",   "8splat",
+const char* const kMemNames[] = {"8u",      "8s",      "16u",     "16s",    "32u",
+                                 "32s",     "64",      "128",     "8x8s",   "8x8u",
+                                 "16x4s",   "16x4u",   "32x2s",   "32x2u",  "8splat",
                                  "16splat", "32splat", "64splat", "32zero", "64zero"};
 const char* const kAtomicNames[] = {"add", "sub", "and", "or", "xor", "xchg"};
 
@@ -43,7 +43,8 @@ const char* lookup(const char* const (&names)[N], u64 index) {
 }
 
 const char* opcode_text(u32 opcode) {
-  return opcode < static_cast<u32>(Opcode::kCount) ? info_of(static_cast<Opcode>(opcode)).text : "?";
+  return opcode < static_cast<u32>(Opcode::kCount) ? info_of(static_cast<Opcode>(opcode)).text
+                                                   : "?";
 }
 
 // What follows the operation's name besides its arguments.
@@ -75,8 +76,7 @@ bool dump_extra(const Inst& inst, TextSink* sink) {
       return print(sink, ".%s[%u] +%lld", lookup(kMemNames, inst.aux & 0xff), inst.aux >> 8, imm);
     case Op::kAtomicLoad:
     case Op::kAtomicStore:
-    case Op::kAtomicCas:
-      return print(sink, ".%s +%lld", lookup(kMemNames, inst.aux & 0xff), imm);
+    case Op::kAtomicCas: return print(sink, ".%s +%lld", lookup(kMemNames, inst.aux & 0xff), imm);
     case Op::kAtomicRmw:
       return print(sink, ".%s.%s +%lld", lookup(kAtomicNames, inst.aux >> 8),
                    lookup(kMemNames, inst.aux & 0xff), imm);

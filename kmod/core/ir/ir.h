@@ -113,7 +113,7 @@ struct Block {
   BlockId
       loop_header;  // of the innermost loop around the block, itself if it is one; kNone outside loops
   bool is_loop_header;
-  bool is_cold;  // leads only to a trap, or unlikely for another reason
+  bool is_cold;      // leads only to a trap, or unlikely for another reason
   bool is_unlikely;  // set by who makes the block: it is cold wherever it leads
 };
 

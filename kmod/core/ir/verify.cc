@@ -268,8 +268,7 @@ bool Verifier::float_types(const Inst& inst, Span<Value> args) const {
     case Op::kTruncS:
     case Op::kTruncU:
     case Op::kTruncSatS:
-    case Op::kTruncSatU:
-      return is_int(inst.type) && is_float(from) && inst.operand_type == from;
+    case Op::kTruncSatU: return is_int(inst.type) && is_float(from) && inst.operand_type == from;
     case Op::kConvertS:
     case Op::kConvertU: return is_float(inst.type) && is_int(from) && inst.operand_type == from;
     case Op::kDemote: return inst.type == Type::kF32 && from == Type::kF64;
@@ -424,7 +423,9 @@ Err Verifier::types(Value v) {
     case Op::kTrap: ok = inst.type == kVoid; break;
     case Op::kBranch:
     case Op::kSwitch: ok = inst.type == kVoid && arg_is(0, kI32); break;
-    case Op::kReturn: ok = !f_.module || passes(args, f_.module->func_type(f_.index).results); break;
+    case Op::kReturn:
+      ok = !f_.module || passes(args, f_.module->func_type(f_.index).results);
+      break;
     case Op::kCount: ok = false; break;
     default:
       if (is_compare(inst.op)) {

@@ -26,14 +26,23 @@ class CallGraph {
   // Whether the function is part of a cycle.
   bool is_recursive(u32 func) const { return recursive_.test(func); }
 
+  // What a call of the function does apart from going around loops and from calls that pay for themselves, in bytes of
+  // code passed. Loops pay per iteration, but without recursion or loops a program of a few hundred bytes can still
+  // make more calls than it will ever finish: functions beyond kMaxUnmeteredBytes have to pay on entry.
+  u64 cost(u32 func) const { return cost_[func]; }
+  bool pays_on_entry(u32 func) const {
+    return is_recursive(func) || cost_[func] > kMaxUnmeteredBytes;
+  }
+  static constexpr u64 kMaxUnmeteredBytes = 4096;
+
   // By function: whether a call of it may return with an exception.
   Span<const u8> may_throw() const { return may_throw_.slice(0, function_count_); }
   // Likewise of calls through tables and references.
   bool indirect_may_throw() const { return indirect_may_throw_; }
   // Whether there is a `throw`.
   bool has_throw() const { return has_throw_; }
-  // The most stack area that a tail call passes arguments in (x64/abi.h).
-  u32 tail_bytes() const { return tail_bytes_; }
+  // By type index: whether there are tail calls of functions of that type.
+  const BitSet& tail_called_types() const { return tail_called_types_; }
   // Whether code outside the module may be called.
   bool calls_outside() const { return calls_outside_; }
   // By table index: whether there is a table.grow of it.
@@ -49,14 +58,15 @@ class CallGraph {
 
  private:
   static constexpr u64 kReturnAddressBytes = 8;
+  static constexpr u64 kCallCost = 64;  // at least, and of what pays itself
 
   Err collect_edges(Diag* diag);
   Err collect_calls_of(u32 func, Diag* diag);
   Err collect_call(u32 func, const Instr& instr, Diag* diag);
   Err collect_taken(Diag* diag);
   void note_sources();
-  void note_tail_call(const FuncType& type);
   void finish_component(Span<const u32> members);
+  void note_cost(u32 func, bool is_cycle);
   Err take_from_expression(Range range, Diag* diag);
   Err order_components(Diag* diag);
   Err add_edge(u32 from, u32 to, Diag* diag);
@@ -76,6 +86,10 @@ class CallGraph {
   // type, then the unknown code.
   Vec<u32> rows_;
   Vec<u32> edges_;
+  Vec<u32> counts_;      // by edge: how many calls it stands for
+  Span<u32> last_edge_;  // by node: the edge last added to it
+  Span<u64> cost_;       // by function
+  Span<u64> unpaid_;     // by node: the part of a call's cost that the caller has to account for
   u32 function_count_ = 0;
   u32 unknown_node_ = 0;
   Span<u32> canonical_type_;  // by type index: the first type with the same id
@@ -86,6 +100,7 @@ class CallGraph {
   BitSet taken_;
   BitSet shared_tables_;
   BitSet growing_tables_;
+  BitSet tail_called_types_;
   // Whether references to functions of other instances may come in, and whether the code moves references around, so
   // that such may get into any table.
   bool has_foreign_refs_ = false;
@@ -93,7 +108,6 @@ class CallGraph {
   bool has_throw_ = false;
   bool indirect_may_throw_ = false;
   bool calls_outside_ = false;
-  u32 tail_bytes_ = 0;
   Span<u8> may_throw_;  // by node
 
   Vec<u32> order_;

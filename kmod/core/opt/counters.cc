@@ -133,6 +133,12 @@ bool Gvn::apply_guard(const Guard& guard, Value phi, Value entry, const Step& ne
       *limit = bound.lo - guard.tested.add;
       return *limit <= mask - next.add;
     }
+    // ... up to the end of the numbers, which is zero (compilers like to count from below to there) ...
+    if (start.lo == start.hi && start.lo != 0 && bound.hi == 0 && next.add == guard.tested.add &&
+        (mask - start.lo + 1) % next.add == 0) {
+      *limit = mask - next.add + 1;
+      return true;
+    }
     // ... or one by one from somewhere below.
     if (next.add != 1 || guard.tested.add != 1 || guard.bound == kNone || bound.hi == 0 ||
         !facts_.at_most(entry, 1, guard.bound))

@@ -34,7 +34,8 @@ Err optimize(ir::Function* f, PassObserver* observer, Diag* diag) {
   TRY(duplicate_returns(f, &scratch, diag));
   TRY(done("cleanup again"));
   TRY(ir::split_critical_edges(f, diag));
-  return done("split");
+  TRY(relax_metering(f, &scratch, diag));
+  return done("metering");
 }
 
 Err prepare(ir::Function* f, PassObserver* observer, Diag* diag) {

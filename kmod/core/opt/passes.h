@@ -27,6 +27,9 @@ Err clean_up_control_flow(Function* f, Arena* scratch, Diag* diag);
 // split_critical_edges sees to).
 Err hoist_invariants(Function* f, Arena* scratch, Diag* diag);
 
+// Marks the Fuel of loops that are sure to end soon as unchecked.
+Err relax_metering(Function* f, Arena* scratch, Diag* diag);
+
 // Copies a block that only returns into its predecessors.
 Err duplicate_returns(Function* f, Arena* scratch, Diag* diag);
 

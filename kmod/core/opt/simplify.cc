@@ -364,7 +364,7 @@ void Gvn::fold_address(Inst* inst) {
       inst->imm += static_cast<i64>(c);
       inst->arg[0] = x;
     }
-    return;
+    return fold_to_anchor(inst, inst->arg[0], 0);
   }
   while (match_const(inst->arg[0], Op::kAdd, &x, &c)) {
     i64 sum;

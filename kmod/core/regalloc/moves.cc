@@ -89,6 +89,7 @@ Err MoveResolver::resolve(u32 inst, Span<Transfer> moves, u32* slots, Vec<Edit>*
       TRY(emit(inst, moves[i], node(moves[i].from).now, edits));
       done(moves[i]);
     }
+    if (failed_) return Err::kNoMemory;  // a move is missing that is in no cycle
     // A move that is still pending is part of a cycle in which every place has one reader.
     while (next < moves.size() &&
            (moves[next].from == moves[next].to || node(moves[next].to).writer != next))

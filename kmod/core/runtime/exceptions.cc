@@ -50,6 +50,7 @@ class Collector {
   void mark(u64 word) {
     if (word < low_ || word >= high_) return;
     for_each_instance([&](wring_instance* instance) {
+      scanned_++;
       wring_exception* exception = instance->exceptions.find(word);
       if (!exception || exception->next) return;
       exception->next = marked_;

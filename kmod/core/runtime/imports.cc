@@ -33,13 +33,7 @@ bool matches(const Limits& imported, u64 actual_size, const Limits& exported) {
   return !imported.has_max || (exported.has_max && exported.max <= imported.max);
 }
 
-// A value type means something only together with the module whose types it refers to.
-struct TypeOf {
-  const wring_module& module;
-  ValType type;
-};
-
-u32 id_of(const TypeOf& t) { return t.module.type_ids[type_index_of(t.type)]; }
+u32 id_of(const TypeOf& t) { return t.module->type_ids[type_index_of(t.type)]; }
 
 bool is_same(const TypeOf& a, const TypeOf& b) {
   if (is_concrete(a.type) && is_concrete(b.type))
@@ -64,18 +58,23 @@ u32 signature_of(const wring_instance& instance, u32 func) {
   return instance.code->module->type_ids[instance.module().functions[func].type];
 }
 
+TypeOf type_of_global(const wring_instance& instance, u32 global) {
+  if (global < instance.imported_globals.size()) return instance.imported_globals[global];
+  return {instance.code->module, instance.module().globals[global].type.type};
+}
+
 bool matches_type(const wring_instance& importer, const Import& import,
                   const wring_instance& exporter, const Export& e) {
-  const wring_module& wanted_by = *importer.code->module;
-  const wring_module& given_by = *exporter.code->module;
-  const Module& module = *wanted_by.module;
+  const wring_module* wanted_by = importer.code->module;
+  const wring_module* given_by = exporter.code->module;
+  const Module& module = *wanted_by->module;
   switch (import.kind) {
     case ExternKind::kFunc:
       return signature_of(importer, import.index) == signature_of(exporter, e.index);
     case ExternKind::kTable: {
       const Table& table = *exporter.tables[e.index];
       // The table's type is in terms of the module that defined it, which may be a third one: of the same type ids.
-      const TableType& given = given_by.module->tables[e.index].type;
+      const TableType& given = given_by->module->tables[e.index].type;
       const TableType& wanted = module.tables[import.index].type;
       return is_same({wanted_by, wanted.elem}, {given_by, given.elem}) &&
              matches(wanted.limits, table.view.size, table.type.limits);
@@ -88,14 +87,13 @@ bool matches_type(const wring_instance& importer, const Import& import,
     }
     case ExternKind::kGlobal: {
       const GlobalType& wanted = module.globals[import.index].type;
-      const GlobalType& given = given_by.module->globals[e.index].type;
-      TypeOf a{given_by, given.type}, b{wanted_by, wanted.type};
-      return wanted.is_mutable == given.is_mutable &&
+      TypeOf a = type_of_global(exporter, e.index), b{wanted_by, wanted.type};
+      return wanted.is_mutable == given_by->module->globals[e.index].type.is_mutable &&
              (wanted.is_mutable ? is_same(a, b) : is_subtype(a, b));
     }
     case ExternKind::kTag:
       return exporter.vmctx.tags[e.index]->type_id ==
-             wanted_by.type_ids[module.tags[import.index].type];
+             wanted_by->type_ids[module.tags[import.index].type];
   }
   return false;
 }
@@ -158,6 +156,7 @@ Err bind_import(wring_instance* instance, const Import& import, wring_instance* 
     case ExternKind::kMemory: instance->memories[import.index] = exporter->memories[e.index]; break;
     case ExternKind::kGlobal:
       vmctx->globals[import.index] = exporter->vmctx.globals[e.index];
+      instance->imported_globals[import.index] = type_of_global(*exporter, e.index);
       break;
     case ExternKind::kTag: vmctx->tags[import.index] = exporter->vmctx.tags[e.index]; break;
   }

@@ -35,6 +35,7 @@ Err make_index_spaces(wring_instance* instance, Diag* diag) {
   Span<wring_table_view*> tables;
   TRY(make_array(instance, plan.functions.size(), &functions, diag));
   TRY(make_array(instance, module.globals.size(), &globals, diag));
+  TRY(make_array(instance, module.imported_globals, &instance->imported_globals, diag));
   TRY(make_array(instance, module.tags.size(), &tags, diag));
   TRY(make_array(instance, module.memories.size(), &memories, diag));
   TRY(make_array(instance, module.tables.size(), &tables, diag));

@@ -41,6 +41,12 @@ struct alignas(16) GlobalCell {
   u64 words[2];
 };
 
+// A value type means something only together with the module whose types it refers to.
+struct TypeOf {
+  const wring_module* module;
+  ValType type;
+};
+
 // What a stack needs to hold besides a function's own frames.
 struct StackNeeds {
   bool own_stack = false;  // recursion, another instance's code, or more than kInlineStackBytes
@@ -109,6 +115,8 @@ struct wring_instance {
 
   wring::Span<wring::runtime::Memory*> memories;
   wring::Span<wring::runtime::Table*> tables;
+  // By index of an imported global: its type as defined, which may be more specific than the module asks for.
+  wring::Span<wring::runtime::TypeOf> imported_globals;
   wring::BitSet dropped_elements;
   wring::BitSet dropped_datas;
   wring::runtime::ExceptionPool exceptions;

@@ -99,9 +99,9 @@ struct Module {
   Bytes bytes;
 
   Span<const FuncType> types;
-  // By type index. Type equality is iso-recursive (spec, section 3.2): types of a recursion group refer to each other by
-  // their place in it. group_begin: first type of the group the type belongs to; canonical: the first type of the module
-  // equal to it.
+  // By type index. Type equality is iso-recursive (spec, section 3.2): types of a recursion group refer to each
+  // other by their place in it. group_begin: first type of the group the type belongs to; canonical: the first
+  // type of the module equal to it.
   Span<const u32> type_group_begin;
   Span<const u32> type_canonical;
   Span<const Import> imports;

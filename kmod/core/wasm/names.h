@@ -10,8 +10,8 @@ namespace wring {
 // ignored. Needs Module::functions and Module::customs. false when memory runs out.
 [[nodiscard]] bool read_function_names(Module* module);
 
-// Looks for the function's name in the binary of a module that may be anything: for messages about modules that cannot be
-// decoded. Linear in the size of the binary; allocates nothing.
+// Looks for the function's name in the binary of a module that may be anything: for messages about modules that
+// cannot be decoded. Linear in the size of the binary; allocates nothing.
 bool find_function_name(Bytes module, u32 func, Bytes* name);
 
 }  // namespace wring

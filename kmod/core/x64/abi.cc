@@ -2,6 +2,8 @@
 // The calling convention of Wasm calls: see abi.h.
 #include "core/x64/abi.h"
 
+#include "core/x64/x64.h"
+
 namespace wring::x64 {
 
 namespace {

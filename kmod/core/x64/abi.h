@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 // How Wasm calls pass values: which go into registers, and where in the stack area the others are.
 //
-// Integers and references take kArgRegs and kResultRegs in turn, floats and vectors xmm0 to xmm7, each class on its own.
-// What is left takes 8 bytes of the stack area each, v128 16 aligned to 16, in order. Arguments and results share the
-// area, both from its start: a function stores a stack result only when it needs no stack parameter any more. The area
-// starts at [rsp] before the call pushes the return address and is at least `tail_bytes` of the callee's module, so that
-// a tail call finds room for its arguments there.
+// Integers and references take kArgRegs and kResultRegs in turn, floats and vectors xmm0 to xmm7, each class
+// on its own. What is left takes 8 bytes of the stack area each, v128 16 aligned to 16, in order. Arguments
+// and results share the area, both from its start: a function stores a stack result only when it needs no
+// stack parameter any more. The area starts at [rsp] before the call pushes the return address and is at
+// least `tail_bytes` of the callee's module, so that a tail call finds room for its arguments there.
 #pragma once
 
 #include "core/base/arena.h"
@@ -36,7 +36,5 @@ struct CallLayout {
 
 // The layout of calls of that type. False when memory runs out.
 bool layout_call(const FuncType& type, Arena* arena, CallLayout* out);
-// Only the stack area's size for the parameters; needs no memory.
-u32 stack_param_bytes(const FuncType& type);
 
 }  // namespace wring::x64

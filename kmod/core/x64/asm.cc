@@ -378,9 +378,7 @@ constexpr u8 kCallOp[] = {0xe8}, kJmpOp[] = {0xe9};
 void Assembler::call_function(u32 function) {
   rel32(kCallOp, 1, RelocKind::kFunction, function, 0);
 }
-void Assembler::jmp_function(u32 function) {
-  rel32(kJmpOp, 1, RelocKind::kFunction, function, 0);
-}
+void Assembler::jmp_function(u32 function) { rel32(kJmpOp, 1, RelocKind::kFunction, function, 0); }
 void Assembler::call_stub(StubId stub) {
   rel32(kCallOp, 1, RelocKind::kStub, static_cast<u32>(stub), 0);
 }

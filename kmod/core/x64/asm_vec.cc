@@ -5,9 +5,17 @@
 namespace wring::x64 {
 
 const VecInfo kVecInfo[static_cast<u32>(VecOp::kCount)] = {
-#define VEC(name, prefix, map, byte, w, form, memory, other, needs)                        \
-  {VecInfo::k##form, VecInfo::k##other, VecInfo::k##needs, prefix,     map, (byte) & 0xff, \
-   (byte) >> 8,      memory,            static_cast<bool>(w)},
+#define VEC(name, prefix, map, byte, w, form, memory, other, needs) \
+  {                                                                 \
+      VecInfo::k##form,                                             \
+      VecInfo::k##other,                                            \
+      VecInfo::k##needs,                                            \
+      prefix,                                                       \
+      map,                                                          \
+      (byte)&0xff,                                                  \
+      (byte) >> 8,                                                  \
+      memory,                                                       \
+      static_cast<bool>(w)},
 #include "core/x64/vec.def"
 #undef VEC
 };

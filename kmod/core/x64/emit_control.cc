@@ -149,6 +149,7 @@ void Emitter::fuel(const Payload& p) {
     as_.mov_imm(kScratch, static_cast<u64>(p.imm));
     as_.alu(Alu::kSub, Size::k64, kFuel, kScratch);
   }
+  if (p.flag) return;
   ColdStub stub{ColdStub::kFuel, TrapReason::kFuelExhausted, origin_, 0, as_.new_label()};
   as_.jcc(kCcS, add_stub(stub));
   as_.bind(stub.back);

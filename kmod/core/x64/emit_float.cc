@@ -126,8 +126,8 @@ void Emitter::from_u64_slow(const Payload& p, Label back) {
   as_.jmp(back);
 }
 
-// The machine answers with the smallest integer where it cannot convert. A u32 is converted as an i64, a u64 too as long
-// as it is small enough.
+// The machine answers with the smallest integer where it cannot convert. A u32 is converted as an i64, a u64 too as
+// long as it is small enough.
 void Emitter::truncate(const Payload& p) {
   Reg dst = reg(0), src = vreg(1);
   bool wide = p.size == Size::k64 || !p.is_signed;

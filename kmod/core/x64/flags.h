@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0 What the flags register is known to hold while a block is
+// SPDX-License-Identifier: GPL-2.0
+// What the flags register is known to hold while a block is
 // emitted, so that a comparison whose outcome is there already need not be made again.
 #pragma once
 

@@ -25,8 +25,8 @@ struct Address {
   bool has_index = false;
   bool gs = false;
   bool faults = false;  // may be out of a linear memory's bounds
-  u8 scale = 0;    // log2
-  u8 operand = 0;  // number of the first operand that belongs to it: base, then index
+  u8 scale = 0;         // log2
+  u8 operand = 0;       // number of the first operand that belongs to it: base, then index
   i32 disp = 0;
   u32 origin = 0;  // Wasm offset to report when it faults
 };
@@ -36,7 +36,8 @@ struct Address {
 struct Condition {
   // Of floats, compared by ucomis: kCcE means equal and ordered, kCcNe the opposite.
   bool is_float = false;
-  bool is_vector = false;  // ptest of a and b, both in registers: kCcE if they have no bit in common
+  bool is_vector =
+      false;  // ptest of a and b, both in registers: kCcE if they have no bit in common
   Cc cc = kCcNe;
   bool test = false;  // test instead of cmp
   Size size = Size::k32;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Block layout. The order is kept as a linked list, in which each loop's blocks are followed by a marker that stays where the loop ends, so that rotating a loop
-// takes constant time.
+// Block layout. The order is kept as a linked list, in which each loop's blocks are followed by a marker that stays
+// where the loop ends, so that rotating a loop takes constant time.
 #include "core/x64/layout.h"
 
 #include "core/x64/insts.h"

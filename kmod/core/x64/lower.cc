@@ -172,7 +172,8 @@ void Lowering::lower_inst(Value v) {
     case Op::kTrapIf: return lower_trap_if(v);
     case Op::kFuel: {
       Payload p;
-      p.imm = at(v).imm;
+      p.imm = at(v).imm * options_.fuel_scale;
+      p.flag = at(v).aux == 1;
       return add_insn(Lir::kFuel, Operands(), p);
     }
     case Op::kJump:
@@ -284,7 +285,7 @@ ra::VReg Lowering::reg(Value v) {
     if (c.loop != loop) {
       ir::BlockId before = f_.blocks[loop].idom;
       c = {loop, new_vreg(at(v).type)};
-      if (!pending_.push({v, c.vreg, pending_at_[before]})) fail_no_memory();
+      if (!pending_.push({v, c.vreg, pending_at_[before], 0, false})) fail_no_memory();
       pending_at_[before] = pending_.size() - 1;
     }
     return c.vreg;
@@ -333,9 +334,43 @@ ra::VReg Lowering::constant(i64 value) {
   return vreg;
 }
 
+ra::VReg Lowering::loop_vector(ir::V128 bits, u8 bytes, bool is_chosen) {
+  u32 loop = outermost_[block_];
+  if (loop == kNone || f_.blocks[block_].is_cold) return kNone;
+  if (vectors_loop_ != loop) {
+    vectors_loop_ = loop;
+    loop_vector_count_ = 0;
+  }
+  for (u32 i = 0; i < loop_vector_count_; i++) {
+    const LoopVector& known = loop_vectors_[i];
+    if (known.bytes == bytes && known.bits.low == bits.low && known.bits.high == bits.high)
+      return known.vreg;
+  }
+  if (loop_vector_count_ == kMaxLoopVectors) return kNone;
+  VReg vreg = new_vreg(bytes == 16 ? Type::kV128 : bytes == 8 ? Type::kF64 : Type::kF32);
+  ir::BlockId before = f_.blocks[loop].idom;
+  PendingConstant pending{kNone, vreg, pending_at_[before], out_->constants.size(), is_chosen};
+  if (!out_->constants.push({bits.low, bits.high, bytes}) || !pending_.push(pending))
+    fail_no_memory();
+  pending_at_[before] = pending_.size() - 1;
+  loop_vectors_[loop_vector_count_++] = {bits, bytes, vreg};
+  return vreg;
+}
+
+void Lowering::set_pending(const PendingConstant& pending) {
+  if (pending.value != kNone) return set_constant(pending.value, pending.vreg);
+  PoolConstant constant = out_->constants[pending.constant];
+  if (constant.bytes == 16)
+    return set_vector(pending.vreg, {constant.low, constant.high}, pending.is_chosen);
+  Payload p;
+  p.imm = static_cast<i64>(constant.low);
+  p.size = constant.bytes == 8 ? Size::k64 : Size::k32;
+  add_insn(Lir::kFloatImm, Operands().def(pending.vreg), p);
+}
+
 void Lowering::flush_constants(ir::BlockId b) {
   for (u32 i = pending_at_[b]; i != kNone && !failed_; i = pending_[i].next)
-    set_constant(pending_[i].value, pending_[i].vreg);
+    set_pending(pending_[i]);
   end_tile();
 }
 
@@ -403,6 +438,15 @@ u64 Lowering::upper_bound(Value v, u32 depth) const {
       return a <= limit ? a : limit;
     }
     case Op::kAnd: return min(bound(0), bound(1));
+    case Op::kOr:
+    case Op::kXor: {
+      u64 bits = bound(0) | bound(1);
+      return bits ? ~u64{0} >> __builtin_clzll(bits) : 0;
+    }
+    case Op::kMul: {
+      u64 product;
+      return __builtin_mul_overflow(bound(0), bound(1), &product) ? limit : min(product, limit);
+    }
     case Op::kSelect: return max(bound(1), bound(2));
     case Op::kAdd: {
       u64 a = bound(0), b = bound(1);

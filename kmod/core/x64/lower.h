@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0 Lowering: IR -> LIR in one backward pass over the blocks,
+// SPDX-License-Identifier: GPL-2.0
+// Lowering: IR -> LIR in one backward pass over the blocks,
 // choosing for each instruction that is still needed the largest tile of instructions that one
 // machine instruction (or fixed sequence) can do.
 //
@@ -111,16 +112,16 @@ class Lowering {
   // What an operand that may be anything turned out to be.
   struct Source {
     Src kind = Src::kOperand;
-    Value value = kNone;   // if kOperand, unless
-    VReg vreg = kNone;     // it is this, set in this tile
+    Value value = kNone;  // if kOperand, unless
+    VReg vreg = kNone;    // it is this, set in this tile
     i32 imm = 0;
     AddressMatch mem;
   };
   struct ConditionMatch {
     Condition cond;
-    Value a = kNone, b = kNone;  // as far as they are operands
-    VReg a_vreg = kNone, b_vreg = kNone;  // is_vector: these
-    AddressMatch mem;            // a or b
+    Value a = kNone, b = kNone;           // as far as they are operands
+    VReg a_vreg = kNone, b_vreg = kNone;  // is_vector: these; is_float: b, unless kNone
+    AddressMatch mem;                     // a or b
   };
   // What the uses seen so far read of a vector, as far as they said so.
   struct Demand {
@@ -133,10 +134,19 @@ class Lowering {
     VReg vreg = kNone;
   };
   struct PendingConstant {
-    Value value;
+    Value value;  // kNone: out_->constants[constant]
     VReg vreg;
     u32 next;
+    u32 constant;
+    bool is_chosen;
   };
+  // A float or vector constant that stays in a register throughout a loop.
+  struct LoopVector {
+    ir::V128 bits;
+    u8 bytes;
+    VReg vreg;
+  };
+  static constexpr u32 kMaxLoopVectors = 8;
 
   // ---- lower.cc: blocks, registers, constants
   Err prepare();
@@ -145,6 +155,10 @@ class Lowering {
   void lower_block(ir::BlockId b);
   void lower_inst(Value v);
   void flush_constants(ir::BlockId b);
+  void set_pending(const PendingConstant& pending);
+  // The register of a constant of 4, 8 or 16 bytes that is set before the outermost loop around this block; kNone
+  // outside loops and if too many registers serve that already. is_chosen: as for set_vector.
+  VReg loop_vector(ir::V128 bits, u8 bytes, bool is_chosen);
   void finish();
   const ir::Inst& at(Value v) const { return f_.insts[v]; }
   Value arg(Value v, u32 i) const { return f_.insts[v].arg[i]; }
@@ -232,6 +246,7 @@ class Lowering {
   void match_compare(ConditionMatch* m, Value a, Value b, bool exclusive);
   void match_compare_imm(ConditionMatch* m, Value a, i32 imm, bool exclusive);
   bool match_narrow(ConditionMatch* m, Value a);
+  Value next_counter(Value phi, i32* imm) const;
   void match_zero(ConditionMatch* m, Value a, bool exclusive);
   void match_test(ConditionMatch* m, Value a, Value b, bool exclusive);
   void add_condition(Operands* ops, Payload* p, const ConditionMatch& m);
@@ -290,7 +305,8 @@ class Lowering {
   // ---- lower_simd.cc, lower_simd_lanes.cc
   friend class SimdLowering;
   void lower_simd(Value v);
-  // lower_simd_demand.cc: which bytes of a vector are read at all, a bit each: once everything that uses it was lowered.
+  // lower_simd_demand.cc: which bytes of a vector are read at all, a bit each: once everything that uses it
+  // was lowered.
   u32 demanded(Value v) const;
   void demand(Value v, u32 bytes);
   bool is_vector_test(Value v) const;
@@ -298,6 +314,8 @@ class Lowering {
 
   // ---- lower_call.cc
   void lower_params();
+  void pay_on_entry();
+  void load_stack_params();
   void lower_call(Value v);
   void lower_host_call(Value v);
   void lower_return(Value v);
@@ -323,16 +341,19 @@ class Lowering {
   Span<VReg> vreg_of_;  // by Value: kNone while nothing needs it
   Span<u32> epoch_;     // by Value: writes, calls and checks before it in its block
   Span<u32>
-      next_result_;  // by Value: chain of Result instructions of a call; empty if there are none
-  CallLayout layout_;        // of this function's own type
+      next_result_;    // by Value: chain of Result instructions of a call; empty if there are none
+  CallLayout layout_;  // of this function's own type
   bool keeps_params_ = true;  // stack parameters stay where the caller put them
-  Span<Demand> demands_;  // by Value; empty in functions without vectors
-  BitSet covered_;   // loads that joined a tile
-  Span<u32> outermost_;   // by block: header of the outermost loop around it, or kNone
+  Span<Demand> demands_;      // by Value; empty in functions without vectors
+  BitSet covered_;            // loads that joined a tile
+  Span<u32> outermost_;       // by block: header of the outermost loop around it, or kNone
   Span<u32> pred_index_;  // by block with one successor: its number among that one's predecessors
   Span<LoopConstant> loop_constants_;  // by Value
   Span<u32> pending_at_;               // by block: chain of constants to set at its end
   Vec<PendingConstant> pending_;
+  u32 vectors_loop_ = kNone;  // the loop that loop_vectors_ are for
+  u32 loop_vector_count_ = 0;
+  LoopVector loop_vectors_[kMaxLoopVectors];
 
   ir::BlockId block_ = 0;  // being lowered
   Value root_ = kNone;     // of the current tile

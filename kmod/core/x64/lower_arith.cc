@@ -252,7 +252,7 @@ void Lowering::lower_add_imm(Value v, Value a, i32 imm) {
     Value x = inner.arg[0], y = inner.arg[1];
     if (match_scaled(y, &index, &scale)) return emit_lea(v, x, index, scale, imm);
     if (match_scaled(x, &index, &scale)) return emit_lea(v, y, index, scale, imm);
-    if (!is_load(at(x).op) && !is_load(at(y).op)) return emit_lea(v, x, y, 0, imm);
+    if (!can_fold_load(x) && !can_fold_load(y)) return emit_lea(v, x, y, 0, imm);
   }
   if (alone && match_scaled(a, &index, &scale)) return emit_lea(v, kNone, index, scale, imm);
   a = resolve(a, size);

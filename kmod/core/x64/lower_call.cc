@@ -47,11 +47,18 @@ void Lowering::lower_params() {
     if (place.reg != ra::kNoPReg) regs.def_fixed(result(v), place.reg);
   }
   add_insn(Lir::kParams, regs);
-  if (options_.consume_fuel) {
-    Payload p;
-    p.imm = 1;
-    add_insn(Lir::kFuel, Operands(), p);
-  }
+  if (options_.consume_fuel) pay_on_entry();
+  load_stack_params();
+  end_tile();
+}
+
+void Lowering::pay_on_entry() {
+  Payload p;
+  p.imm = options_.fuel_scale;
+  add_insn(Lir::kFuel, Operands(), p);
+}
+
+void Lowering::load_stack_params() {
   for (Value v : f_.blocks[0].insts) {
     if (at(v).op != Op::kParam || !is_needed(v)) continue;
     const Place& place = layout_.params[at(v).aux];
@@ -61,7 +68,6 @@ void Lowering::lower_params() {
     p.bytes = word_bytes(at(v).type);
     add_insn(Lir::kLoadParam, Operands().def(result(v)), p);
   }
-  end_tile();
 }
 
 // Passes `v` on the stack to the call being lowered.

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0 Lowering of comparisons and of everything that depends on one:
+// SPDX-License-Identifier: GPL-2.0
+// Lowering of comparisons and of everything that depends on one:
 // branches, selects, checks, switches.
 #include "core/x64/lower.h"
 
@@ -124,8 +125,29 @@ void Lowering::match_compare(ConditionMatch* m, Value a, Value b, bool exclusive
   }
 }
 
+// A loop counter is compared at the end of an iteration, where its next value is there already: what to compare
+// instead, so that the counter's register can become that of the next value.
+Value Lowering::next_counter(Value phi, i32* imm) const {
+  const ir::Inst& inst = at(phi);
+  if (inst.op != Op::kPhi || is_needed(phi) || !f_.blocks[inst.block].is_loop_header) return phi;
+  const ir::Block& header = f_.blocks[inst.block];
+  if (header.preds.size() != 2 || !ir::is_terminator(at(root_).op)) return phi;
+  Value next = f_.args(phi)[header.preds[1] >= inst.block ? 1 : 0];
+  const ir::Inst& step = at(next);
+  i64 c;
+  if (step.op != Op::kAdd || step.arg[0] != phi || step.block != block_ || !is_needed(next) ||
+      !is_const(step.arg[1], &c))
+    return phi;
+  i64 sum = static_cast<i64>(static_cast<u64>(c) + static_cast<u64>(i64{*imm}));
+  if (inst.type == Type::kI32) sum = static_cast<i32>(sum);
+  if (!fits_i32(sum) || !may_inline(sum)) return phi;
+  *imm = static_cast<i32>(sum);
+  return next;
+}
+
 // m->cond.cc and size are set.
 void Lowering::match_compare_imm(ConditionMatch* m, Value a, i32 imm, bool exclusive) {
+  if (m->cond.cc == kCcE || m->cond.cc == kCcNe) a = next_counter(a, &imm);
   if (imm == 0 && (m->cond.cc == kCcE || m->cond.cc == kCcNe)) return match_zero(m, a, exclusive);
   m->cond.b = Src::kImm;
   m->cond.imm = imm;
@@ -175,6 +197,11 @@ void Lowering::match_zero(ConditionMatch* m, Value a, bool exclusive) {
   m->cond.size = size_of(a);
   m->cond.b = Src::kImm;
   m->cond.imm = 0;
+  Value next = next_counter(a, &m->cond.imm);
+  if (next != a) {
+    m->a = next;
+    return;
+  }
   const ir::Inst& inst = at(a);
   if (inst.op == Op::kAnd && !is_needed(a) && may_repeat(a))
     return match_test(m, inst.arg[0], inst.arg[1], exclusive);
@@ -230,7 +257,7 @@ void Lowering::add_condition(Operands* ops, Payload* p, const ConditionMatch& m)
   }
   if (!m.cond.a_in_memory) ops->use(reg(m.a));
   if (m.cond.b == Src::kOperand) {
-    VReg b = reg(m.b);
+    VReg b = m.b_vreg != kNone ? m.b_vreg : reg(m.b);
     if (m.cond.a_in_memory)
       ops->use(b);
     else

@@ -39,11 +39,15 @@ Lowering::AddressMatch Lowering::constant_operand(u64 low, u64 high, u8 bytes) {
 Lowering::Source Lowering::vec_source(Value v, u8 bytes) {
   Source s;
   const ir::Inst& inst = at(v);
-  if (target_.random == 0 && (inst.op == Op::kConst || inst.op == Op::kVConst)) {
+  if (inst.op == Op::kConst || inst.op == Op::kVConst) {
     ir::V128 bits =
         inst.op == Op::kVConst ? ir::v128_of(inst) : ir::V128{static_cast<u64>(inst.imm), 0};
-    s.kind = Src::kMem;
-    s.mem = constant_operand(bits.low, bits.high, bytes);
+    s.vreg = loop_vector(bits, bytes, true);
+    if (s.vreg == kNone && target_.random == 0) {
+      s.kind = Src::kMem;
+      s.mem = constant_operand(bits.low, bits.high, bytes);
+    }
+    s.value = v;
     return s;
   }
   Value load = v;
@@ -65,9 +69,9 @@ Lowering::Source Lowering::vec_source(Value v, u8 bytes) {
 
 Lowering::Source Lowering::either_vec_source(Value* a, Value b, u8 bytes) {
   Source s = vec_source(b, bytes);
-  if (s.kind == Src::kMem) return s;
+  if (s.kind == Src::kMem || s.vreg != kNone) return s;
   Source other = vec_source(*a, bytes);
-  if (other.kind == Src::kMem) {
+  if (other.kind == Src::kMem || other.vreg != kNone) {
     *a = b;
     return other;
   }
@@ -80,6 +84,8 @@ Lowering::Source Lowering::either_vec_source(Value* a, Value b, u8 bytes) {
 Lowering::Source Lowering::mask_source(Type type, u32 lane32, u64 lane64) {
   u64 lanes = type == Type::kF32 ? u64{lane32} << 32 | lane32 : lane64;
   Source s;
+  s.vreg = loop_vector({lanes, lanes}, 16, false);
+  if (s.vreg != kNone) return s;
   s.kind = Src::kMem;
   s.mem = constant_operand(lanes, lanes, 16);
   return s;
@@ -352,7 +358,7 @@ void Lowering::match_float_compare(ConditionMatch* m, const ir::Inst& inst, bool
   Source s;
   s.value = b;
   if (exclusive || at(b).op == Op::kConst) s = vec_source(b, bytes);
-  if (exclusive && symmetric && s.kind == Src::kOperand) {
+  if (exclusive && symmetric && s.kind == Src::kOperand && s.vreg == kNone) {
     s = vec_source(a, bytes);
     if (s.kind == Src::kMem)
       a = b;
@@ -365,6 +371,7 @@ void Lowering::match_float_compare(ConditionMatch* m, const ir::Inst& inst, bool
     m->mem = s.mem;
   else
     m->b = s.value;
+  m->b_vreg = s.vreg;
 }
 
 // a < b ? a : b is what minsd does, NaNs and zeros included; with a and b exchanged in the result, maxsd.

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0 Lowering of memory accesses: address modes, loads that join
+// SPDX-License-Identifier: GPL-2.0
+// Lowering of memory accesses: address modes, loads that join
 // other instructions, read-modify-write.
 #include "core/x64/lower.h"
 

@@ -42,7 +42,8 @@ void SimdLowering::run() {
 SimdLowering::Simple SimdLowering::simple_of(Opcode op) {
   switch (op) {
 #define SIMD(opcode, vec, imm, shape) \
-  case Opcode::k##opcode: return {VecOp::k##vec, imm, Shape::k##shape};
+  case Opcode::k##opcode:             \
+    return {VecOp::k##vec, imm, Shape::k##shape};
 #include "core/x64/simd.def"
 #undef SIMD
     default: return {};
@@ -58,6 +59,8 @@ SimdLowering::Source SimdLowering::in(VReg vreg) {
 }
 
 SimdLowering::Source SimdLowering::constant(u64 low, u64 high) {
+  VReg vreg = l_.loop_vector({low, high}, 16, false);
+  if (vreg != kNone) return in(vreg);
   Source s;
   s.kind = Src::kMem;
   s.mem = l_.constant_operand(low, high, 16);
@@ -70,6 +73,11 @@ SimdLowering::Source SimdLowering::chosen_constant(ir::V128 value) {
 }
 
 ra::VReg SimdLowering::load_constant(u64 low, u64 high, bool is_chosen, VReg dst) {
+  bool is_cheap = low == high && (low == 0 || low == ~u64{0});  // made without a load
+  if (dst == kNone && !is_cheap) {
+    VReg vreg = l_.loop_vector({low, high}, 16, is_chosen);
+    if (vreg != kNone) return vreg;
+  }
   if (dst == kNone) dst = temp();
   l_.set_vector(dst, {low, high}, is_chosen);
   return dst;
@@ -131,7 +139,8 @@ VecOp SimdLowering::pick(u32 bytes, VecOp b, VecOp w, VecOp d, VecOp q) {
 
 SimdLowering::Operands2 SimdLowering::operands(bool commutes) {
   Value a = inst_.arg[0];
-  Source b = commutes ? l_.either_vec_source(&a, inst_.arg[1], 16) : l_.vec_source(inst_.arg[1], 16);
+  Source b =
+      commutes ? l_.either_vec_source(&a, inst_.arg[1], 16) : l_.vec_source(inst_.arg[1], 16);
   return {l_.reg(a), b};
 }
 
@@ -159,14 +168,30 @@ void SimdLowering::one_operand() {
   if (s.shape != Shape::kNone) return simple(s);
   switch (op_) {
     case Opcode::kV128Not: invert(operand(0), out()); return;
-    case Opcode::kI8x16Neg: binary(VecOp::kPsubb, zero(), l_.vec_source(inst_.arg[0], 16), 0, out()); return;
-    case Opcode::kI16x8Neg: binary(VecOp::kPsubw, zero(), l_.vec_source(inst_.arg[0], 16), 0, out()); return;
-    case Opcode::kI32x4Neg: binary(VecOp::kPsubd, zero(), l_.vec_source(inst_.arg[0], 16), 0, out()); return;
-    case Opcode::kI64x2Neg: binary(VecOp::kPsubq, zero(), l_.vec_source(inst_.arg[0], 16), 0, out()); return;
-    case Opcode::kF32x4Abs: binary(VecOp::kAndps, operand(0), floats(0x7fff'ffff), 0, out()); return;
-    case Opcode::kF32x4Neg: binary(VecOp::kXorps, operand(0), floats(0x8000'0000), 0, out()); return;
-    case Opcode::kF64x2Abs: binary(VecOp::kAndpd, operand(0), constant(~u64{0} >> 1), 0, out()); return;
-    case Opcode::kF64x2Neg: binary(VecOp::kXorpd, operand(0), constant(u64{1} << 63), 0, out()); return;
+    case Opcode::kI8x16Neg:
+      binary(VecOp::kPsubb, zero(), l_.vec_source(inst_.arg[0], 16), 0, out());
+      return;
+    case Opcode::kI16x8Neg:
+      binary(VecOp::kPsubw, zero(), l_.vec_source(inst_.arg[0], 16), 0, out());
+      return;
+    case Opcode::kI32x4Neg:
+      binary(VecOp::kPsubd, zero(), l_.vec_source(inst_.arg[0], 16), 0, out());
+      return;
+    case Opcode::kI64x2Neg:
+      binary(VecOp::kPsubq, zero(), l_.vec_source(inst_.arg[0], 16), 0, out());
+      return;
+    case Opcode::kF32x4Abs:
+      binary(VecOp::kAndps, operand(0), floats(0x7fff'ffff), 0, out());
+      return;
+    case Opcode::kF32x4Neg:
+      binary(VecOp::kXorps, operand(0), floats(0x8000'0000), 0, out());
+      return;
+    case Opcode::kF64x2Abs:
+      binary(VecOp::kAndpd, operand(0), constant(~u64{0} >> 1), 0, out());
+      return;
+    case Opcode::kF64x2Neg:
+      binary(VecOp::kXorpd, operand(0), constant(u64{1} << 63), 0, out());
+      return;
     case Opcode::kI16x8ExtendHighI8x16S: extend_high(operand(0), 1, true, out()); return;
     case Opcode::kI16x8ExtendHighI8x16U: extend_high(operand(0), 1, false, out()); return;
     case Opcode::kI32x4ExtendHighI16x8S: extend_high(operand(0), 2, true, out()); return;

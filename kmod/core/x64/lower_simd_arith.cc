@@ -305,8 +305,8 @@ bool SimdLowering::is_quiet(Value v) const {
   }
 }
 
-// Minimum or maximum with a constant k that is not NaN: minps(k, x) is right but for the sign of zeros, as it gives x if
-// both are zero, and for signaling NaNs. Adding a zero of the right sign sets both right.
+// Minimum or maximum with a constant k that is not NaN: minps(k, x) is right but for the sign of zeros, as it
+// gives x if both are zero, and for signaling NaNs. Adding a zero of the right sign sets both right.
 bool SimdLowering::extreme_of_constant(bool is_max) {
   Value x = inst_.arg[0], k = inst_.arg[1];
   if (l_.at(k).op != Op::kVConst) swap(x, k);
@@ -328,7 +328,8 @@ bool SimdLowering::extreme_of_constant(bool is_max) {
     else
       (i * width < 64 ? addend.low : addend.high) |= sign << at;
   }
-  VecOp op = is_max ? (wide ? VecOp::kMaxpd : VecOp::kMaxps) : (wide ? VecOp::kMinpd : VecOp::kMinps);
+  VecOp op =
+      is_max ? (wide ? VecOp::kMaxpd : VecOp::kMaxps) : (wide ? VecOp::kMinpd : VecOp::kMinps);
   VecOp add = wide ? VecOp::kAddpd : VecOp::kAddps;
   VReg constant = l_.reg(k);
   bool exact = is_quiet(x) && !corrects_zeros;

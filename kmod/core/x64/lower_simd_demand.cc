@@ -33,6 +33,7 @@ u32 nonzero_bytes(ir::V128 v) {
 }  // namespace
 
 u32 Lowering::demanded(Value v) const {
+  if (demands_.empty()) return kAllBytes;  // nobody has said anything, or memory has run out
   const Demand& d = demands_[v];
   return d.uses == uses_[v] ? d.bytes : kAllBytes;
 }
@@ -97,7 +98,8 @@ void SimdLowering::note_demands() {
       for (u32 i = 0; i < inst_.count; i++) {
         u32 reads = mask;
         const ir::Inst& other = l_.at(inst_.arg[inst_.count - 1 - i]);
-        if (op_ == Opcode::kV128And && other.op == Op::kVConst) reads &= nonzero_bytes(ir::v128_of(other));
+        if (op_ == Opcode::kV128And && other.op == Op::kVConst)
+          reads &= nonzero_bytes(ir::v128_of(other));
         l_.demand(inst_.arg[i], reads);
       }
       return;

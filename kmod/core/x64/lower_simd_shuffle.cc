@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-// Lowering of shuffles: the cheapest instruction that does what the byte numbers say, in the worst case one byte shuffle
-// for each source.
+// Lowering of shuffles: the cheapest instruction that does what the byte numbers say, in the worst case one
+// byte shuffle for each source.
 //
-// Byte numbers are 0 to 15 for the first source, 16 to 31 for the second, kZero for a zero, kAny for a byte that nothing
-// reads: compilers give those numbers that fit no pattern.
+// Byte numbers are 0 to 15 for the first source, 16 to 31 for the second, kZero for a zero, kAny for a byte
+// that nothing reads: compilers give those numbers that fit no pattern.
 #include "core/x64/lower_simd.h"
 
 namespace wring::x64 {
@@ -42,7 +42,8 @@ bool as_lanes(const u8* bytes, u32 width, u8* lanes) {
       u8 byte = bytes[i * width + j];
       if (byte == kAny) continue;
       u8 lane = static_cast<u8>(byte / width);
-      if (byte == kZero || byte % width != j || (lanes[i] != kAny && lanes[i] != lane)) return false;
+      if (byte == kZero || byte % width != j || (lanes[i] != kAny && lanes[i] != lane))
+        return false;
       lanes[i] = lane;
     }
   }
@@ -101,7 +102,8 @@ bool SimdLowering::is_zero(Value v) const {
 }
 
 // The byte numbers as above; both sources are *a if the second is not needed.
-void SimdLowering::shuffle_pattern(const ir::Inst& inst, u32 demanded, Value* a, Value* b, u8* bytes) const {
+void SimdLowering::shuffle_pattern(const ir::Inst& inst, u32 demanded, Value* a, Value* b,
+                                   u8* bytes) const {
   *a = inst.arg[0];
   *b = inst.arg[1];
   ir::V128 lanes = ir::v128_of(l_.at(inst.arg[2]));
@@ -285,7 +287,8 @@ bool SimdLowering::shuffle_two(Value a, Value b, const u8* bytes) {
     }
     if (!stays) continue;
     Source second = l_.vec_source(b, 16);
-    binary(width == 4 ? VecOp::kBlendps : VecOp::kPblendw, l_.reg(a), second, static_cast<u8>(of_b), out());
+    binary(width == 4 ? VecOp::kBlendps : VecOp::kPblendw, l_.reg(a), second, static_cast<u8>(of_b),
+           out());
     return true;
   }
   if (!as_lanes(bytes, 4, lanes)) return false;
@@ -374,7 +377,8 @@ bool SimdLowering::extend_sign(u32 lane_bytes, u32 count) {
   if ((left_count & (8 * lane_bytes - 1)) != count) return false;
   Value shuffled = left.arg[0];
   const ir::Inst& inst = l_.at(shuffled);
-  if (inst.op != Op::kVShuffle || l_.is_needed(shuffled) || !l_.is_in_this_loop(shuffled)) return false;
+  if (inst.op != Op::kVShuffle || l_.is_needed(shuffled) || !l_.is_in_this_loop(shuffled))
+    return false;
   u32 demanded = 0;
   for (u32 i = 0; i < kBytes; i++) demanded |= static_cast<u32>(i % lane_bytes < from) << i;
   Value a, b;

@@ -30,10 +30,13 @@ struct FunctionOptions {
   // may compare rsp alone (the limit leaves room for one). Frames beyond that are always checked:
   // see has_checked_stack.
   bool check_stack = false;
-  bool consume_fuel = false;  // entry consumes fuel (recursive or address-taken functions)
-  u32 tail_bytes =
-      0;  // the most stack area that a tail call of the module passes arguments in (abi.h)
+  bool consume_fuel = false;  // entry consumes fuel
+  u32 fuel_scale = 1;         // what a unit of Op::Fuel and an entry cost
+  u32 tail_bytes = 0;         // the most stack_param_bytes of a tail call of the module
 };
+
+// How much of the stack area (abi.h) the arguments of a call of that type take.
+u32 stack_param_bytes(const FuncType& type);
 
 // Lowers, allocates registers for and emits one function. check runs the allocation checker.
 // Err::kLimit when the frame or the code grows too large.
@@ -59,11 +62,10 @@ Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag);
 
 // Appends a stub that the host calls as  u32 stub(vmctx, u64 *argv): loads the pinned registers,
 // takes the function's arguments from argv[0..], stores its results to argv[0..] (i32 and f32
-// zero-extended; a v128 takes two words), returns 0 or the trap reason. vmctx->fuel is the budget and holds what is left
-// afterwards. If vmctx->stack_top is not null the callee runs on that stack. The stub sets
-// vmctx->entry_sp and nothing else of the bridged fields (the host does); it finds its own vmctx
-// and argv again on its stack.
-// tail_bytes: see FunctionOptions; likewise below.
+// zero-extended; a v128 takes two words), returns 0 or the trap reason. vmctx->fuel is the budget and holds
+// what is left afterwards. If vmctx->stack_top is not null the callee runs on that stack. The stub sets
+// vmctx->entry_sp and nothing else of the bridged fields (the host does); it finds its own vmctx and argv
+// again on its stack. tail_bytes: see FunctionOptions; likewise below.
 Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 tail_bytes,
                      CodeBuilder* code, Diag* diag);
 
@@ -117,8 +119,8 @@ Err emit_hook_entry(const HookEntry& entry, const Target& target, CodeBuilder* c
 // saves the caller's r14 in the qword just below its own return address (runtime/trap.cc walks
 // through it), copies the bridged fields of the caller's vmctx (WRING_VMCTX_BRIDGED_*) to the
 // callee's, copies stack arguments and results, leaves the fuel in its register, and on return
-// restores r14, reloads r15 from it and hands vmctx->exception on. Adds a CallSite with func kNone and origin = the distance
-// from rsp at its call to its own return address. On a trap the callee unwinds past it.
+// restores r14, reloads r15 from it and hands vmctx->exception on. Adds a CallSite with func kNone and origin
+// = the distance from rsp at its call to its own return address. On a trap the callee unwinds past it.
 Err emit_bridge(const FuncType& type, u64 vmctx, u64 code_address, const Target& target,
                 u32 tail_bytes, CodeBuilder* code, u32* offset, Diag* diag);
 

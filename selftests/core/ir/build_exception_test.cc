@@ -77,9 +77,9 @@ TEST_F(BuildException, ClausesAreTriedInOrderAndNestOutwards) {
   code.try_table(-64, {{kCatch, a, 1}});
   code.op(O::kLocalGet, 0).op(O::kCall, inner);
   code.end().end().i32(1).op(O::kReturn);
-  code.end().op(O::kReturn);            // a: its value
-  code.end().i32(2).op(O::kReturn);     // b
-  code.end().i32(3);                    // c
+  code.end().op(O::kReturn);         // a: its value
+  code.end().i32(2).op(O::kReturn);  // b
+  code.end().i32(3);                 // c
   u32 f = func("i", "i", code);
   load();
   expect(f, {0}, {77});

@@ -100,8 +100,8 @@ TEST_F(BuildMemory, AtomicsReturnWhatWasThere) {
                         {O::kI64AtomicRmw8OrU, 0x8877'6655'4433'2211},
                         {O::kI64AtomicRmwAnd, 0x0001'0001'0001'0001},
                         {O::kI64AtomicRmw32XchgU, 0x8877'6655'0101'0101}};
-  const u64 old[] = {0x8877'6655'4433'2211, 0x4433'2211, 0x2211, 0x11, 0x8877'6655'4433'2211,
-                     0x4433'2211};
+  const u64 old[] = {0x8877'6655'4433'2211, 0x4433'2211, 0x2211, 0x11,
+                     0x8877'6655'4433'2211, 0x4433'2211};
   std::vector<u32> functions;
   for (const Case& c : cases) {
     Code code;

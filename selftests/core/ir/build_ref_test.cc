@@ -111,7 +111,8 @@ TEST_F(BuildRef, GlobalsOfEveryType) {
 
 TEST_F(BuildRef, SelectOfEveryType) {
   Code code;
-  for (u32 i = 0; i < 3; i++) code.op(O::kLocalGet, i).op(O::kLocalGet, i + 3).op(O::kLocalGet, 6).op(O::kSelect);
+  for (u32 i = 0; i < 3; i++)
+    code.op(O::kLocalGet, i).op(O::kLocalGet, i + 3).op(O::kLocalGet, 6).op(O::kSelect);
   code.op(O::kRefNull, ModuleWriter::kExternRef).op(O::kLocalGet, 7).op(O::kLocalGet, 6);
   code.op(O::kSelectT, 1).bytes.push_back(ModuleWriter::kExternRef);
   u32 f = func("fdvfdvir", "fdvr", code);

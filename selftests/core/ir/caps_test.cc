@@ -16,18 +16,27 @@ constexpr double kMaxSeconds = 20;  // with sanitizers on a busy machine
 
 using O = Opcode;
 
-// Compiles one function () -> i32 with the locals, checking each step; returns the error.
-Err compile(const std::string& locals, const Code& code, std::string* message) {
+// Compiles one function () -> i32 with the locals, checking each step; returns the error. Unless tag_params is kNone
+// there is a tag with that many parameters, and the function, which may call itself, may throw.
+Err compile(const std::string& locals, const Code& code, std::string* message,
+            u32 tag_params = kNone) {
   ModuleWriter writer;
+  if (tag_params != kNone) {
+    std::string types(tag_params, 'i');
+    writer.tag(writer.type(types, ""));
+    writer.type("", types);  // of a block that takes the values
+  }
   writer.function(writer.type("", "i"), locals, code);
   Module* module = decode_module(writer.finish(), message);
   if (!module) return Err::kMalformed;
   Bindings bindings;
-  u32 ids[] = {1};
+  u32 ids[] = {1, 2, 3};
+  const u8 may_throw[] = {1};
   ir::BuildContext context = {};
+  if (tag_params != kNone) context.may_throw = {may_throw, 1};
   context.module = module;
   context.bindings = &bindings;
-  context.type_ids = {ids, 1};
+  context.type_ids = {ids, 3};
   Arena arena(kMaxCompileBytes);
   ir::Function f(&arena);
   Diag diag;
@@ -43,9 +52,9 @@ Err compile(const std::string& locals, const Code& code, std::string* message) {
   return err;
 }
 
-void expect_compiles(const std::string& locals, const Code& code) {
+void expect_compiles(const std::string& locals, const Code& code, u32 tag_params = kNone) {
   std::string message;
-  EXPECT_EQ(compile(locals, code, &message), Err::kOk) << message;
+  EXPECT_EQ(compile(locals, code, &message, tag_params), Err::kOk) << message;
 }
 
 TEST(Caps, LocalsTimesBlocks) {
@@ -200,6 +209,50 @@ TEST(Caps, LongExpressionsAndAddressChains) {
   for (u32 i = 0; i < 500'000; i++)
     code.op(O::kLocalGet, i % 3).op(i % 5 ? O::kI32Add : O::kI32Xor);
   expect_compiles("iii", code);
+}
+
+TEST(Caps, NestedTries) {
+  Code code;
+  u32 depth = 50'000;
+  code.block(O::kBlock, -64);
+  for (u32 i = 0; i < depth; i++) {
+    code.try_table(-64, {{0, 0, 0}});
+    code.i32(static_cast<i32>(i)).op(O::kLocalSet, i % 100);
+  }
+  code.op(O::kCall, 0).op(O::kDrop);
+  for (u32 i = 0; i < depth; i++) code.op(O::kCall, 0).op(O::kDrop).end();
+  code.end().op(O::kLocalGet, 5);
+  expect_compiles(std::string(100, 'i'), code, 0);
+}
+
+TEST(Caps, ManyCallsInOneTry) {
+  Code code;
+  code.block(O::kBlock, -64).try_table(-64, {{2, 0}});
+  for (u32 i = 0; i < 100'000; i++) code.op(O::kCall, 0).op(O::kLocalSet, i % 3);
+  code.end().end().op(O::kLocalGet, 1);
+  expect_compiles("iii", code, 0);
+}
+
+TEST(Caps, ManyUncaughtCalls) {
+  Code code;
+  for (u32 i = 0; i < 100'000; i++) code.op(O::kCall, 0).op(O::kLocalSet, i % 3);
+  code.op(O::kLocalGet, 1);
+  expect_compiles("iii", code, 0);
+}
+
+TEST(Caps, ManyClausesWithManyValuesHitTheWorkLimit) {
+  Code code;
+  u32 params = kMaxParams;
+  std::vector<std::vector<u32>> clauses(kMaxCatchClauses, {0, 0, 0});
+  for (u32 n = 0; n < 10; n++) {
+    code.block(O::kBlock, 1).try_table(-64, clauses);
+    code.op(O::kCall, 0).op(O::kDrop);
+    code.end().op(O::kUnreachable).end();
+    for (u32 i = 0; i < params; i++) code.op(O::kDrop);
+  }
+  code.i32(0);
+  std::string message;
+  EXPECT_EQ(compile("", code, &message, params), Err::kLimit) << message;
 }
 
 TEST(Caps, DeadCodeIsSkipped) {

@@ -116,7 +116,8 @@ std::string number_text(double x) {
   if (x == 0) return std::signbit(x) ? "-0" : "0";
   if (std::isinf(x)) return x < 0 ? "-Infinity" : "Infinity";
   char buffer[40];
-  auto end = std::to_chars(buffer, buffer + sizeof(buffer), std::abs(x), std::chars_format::scientific);
+  auto end =
+      std::to_chars(buffer, buffer + sizeof(buffer), std::abs(x), std::chars_format::scientific);
   std::string text(buffer, end.ptr), sign = x < 0 ? "-" : "";
   size_t e = text.find('e');
   int n = std::atoi(text.c_str() + e + 1) + 1;  // digits before the point
@@ -128,7 +129,8 @@ std::string number_text(double x) {
   }
   if (n <= 0) return sign + "0." + std::string(static_cast<size_t>(-n), '0') + digits;
   if (k <= n) return sign + digits + std::string(static_cast<size_t>(n - k), '0');
-  return sign + digits.substr(0, static_cast<size_t>(n)) + "." + digits.substr(static_cast<size_t>(n));
+  return sign + digits.substr(0, static_cast<size_t>(n)) + "." +
+         digits.substr(static_cast<size_t>(n));
 }
 
 std::string global_text(ValType type, u64 value) {

@@ -177,8 +177,7 @@ I truncate(F x, bool* fits) {
 
 template <class F>
 u64 truncate_bits(F x, bool wide, bool is_signed, bool* fits) {
-  if (wide)
-    return is_signed ? static_cast<u64>(truncate<i64>(x, fits)) : truncate<u64>(x, fits);
+  if (wide) return is_signed ? static_cast<u64>(truncate<i64>(x, fits)) : truncate<u64>(x, fits);
   return is_signed ? static_cast<u32>(truncate<i32>(x, fits)) : truncate<u32>(x, fits);
 }
 

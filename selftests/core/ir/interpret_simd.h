@@ -51,8 +51,8 @@ V128 compare2(V128 a, V128 b, F f) {
 }
 template <class T>
 T saturate(i64 value) {
-  return static_cast<T>(std::clamp<i64>(value, std::numeric_limits<T>::min(),
-                                        std::numeric_limits<T>::max()));
+  return static_cast<T>(
+      std::clamp<i64>(value, std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
 }
 template <class To, class From>
 V128 narrow(V128 a, V128 b) {
@@ -192,50 +192,52 @@ inline V128 interpret_shuffle(V128 a, V128 b, V128 lanes) {
   return vector_of(r);
 }
 
-#define CASE_COMPARES(P, S, U)                                                             \
-  case O::k##P##Eq: return compare2<U>(a, b, [](U x, U y) { return x == y; });             \
-  case O::k##P##Ne: return compare2<U>(a, b, [](U x, U y) { return x != y; });             \
-  case O::k##P##LtS: return compare2<S>(a, b, [](S x, S y) { return x < y; });             \
-  case O::k##P##GtS: return compare2<S>(a, b, [](S x, S y) { return x > y; });             \
-  case O::k##P##LeS: return compare2<S>(a, b, [](S x, S y) { return x <= y; });            \
-  case O::k##P##GeS: return compare2<S>(a, b, [](S x, S y) { return x >= y; });
-#define CASE_UNSIGNED(P, S, U)                                                             \
-  case O::k##P##LtU: return compare2<U>(a, b, [](U x, U y) { return x < y; });             \
-  case O::k##P##GtU: return compare2<U>(a, b, [](U x, U y) { return x > y; });             \
-  case O::k##P##LeU: return compare2<U>(a, b, [](U x, U y) { return x <= y; });            \
-  case O::k##P##GeU: return compare2<U>(a, b, [](U x, U y) { return x >= y; });            \
-  case O::k##P##MinS: return map2<S>(a, b, [](S x, S y) { return std::min(x, y); });       \
-  case O::k##P##MinU: return map2<U>(a, b, [](U x, U y) { return std::min(x, y); });       \
-  case O::k##P##MaxS: return map2<S>(a, b, [](S x, S y) { return std::max(x, y); });       \
-  case O::k##P##MaxU: return map2<U>(a, b, [](U x, U y) { return std::max(x, y); });
+#define CASE_COMPARES(P, S, U)                                                  \
+  case O::k##P##Eq: return compare2<U>(a, b, [](U x, U y) { return x == y; });  \
+  case O::k##P##Ne: return compare2<U>(a, b, [](U x, U y) { return x != y; });  \
+  case O::k##P##LtS: return compare2<S>(a, b, [](S x, S y) { return x < y; });  \
+  case O::k##P##GtS: return compare2<S>(a, b, [](S x, S y) { return x > y; });  \
+  case O::k##P##LeS: return compare2<S>(a, b, [](S x, S y) { return x <= y; }); \
+  case O::k##P##GeS:                                                            \
+    return compare2<S>(a, b, [](S x, S y) { return x >= y; });
+#define CASE_UNSIGNED(P, S, U)                                                       \
+  case O::k##P##LtU: return compare2<U>(a, b, [](U x, U y) { return x < y; });       \
+  case O::k##P##GtU: return compare2<U>(a, b, [](U x, U y) { return x > y; });       \
+  case O::k##P##LeU: return compare2<U>(a, b, [](U x, U y) { return x <= y; });      \
+  case O::k##P##GeU: return compare2<U>(a, b, [](U x, U y) { return x >= y; });      \
+  case O::k##P##MinS: return map2<S>(a, b, [](S x, S y) { return std::min(x, y); }); \
+  case O::k##P##MinU: return map2<U>(a, b, [](U x, U y) { return std::min(x, y); }); \
+  case O::k##P##MaxS: return map2<S>(a, b, [](S x, S y) { return std::max(x, y); }); \
+  case O::k##P##MaxU:                                                                \
+    return map2<U>(a, b, [](U x, U y) { return std::max(x, y); });
 #define CASE_ADDS(P, U)                                                                    \
   case O::k##P##Add: return map2<U>(a, b, [](U x, U y) { return static_cast<U>(x + y); }); \
-  case O::k##P##Sub: return map2<U>(a, b, [](U x, U y) { return static_cast<U>(x - y); });
-#define CASE_SATURATING(P, S, U)                                                           \
-  case O::k##P##AddSatS:                                                                   \
-    return map2<S>(a, b, [](S x, S y) { return saturate<S>(i64{x} + y); });                \
-  case O::k##P##AddSatU:                                                                   \
-    return map2<U>(a, b, [](U x, U y) { return saturate<U>(i64{x} + y); });                \
-  case O::k##P##SubSatS:                                                                   \
-    return map2<S>(a, b, [](S x, S y) { return saturate<S>(i64{x} - y); });                \
-  case O::k##P##SubSatU:                                                                   \
-    return map2<U>(a, b, [](U x, U y) { return saturate<U>(i64{x} - y); });                \
-  case O::k##P##AvgrU:                                                                     \
+  case O::k##P##Sub:                                                                       \
+    return map2<U>(a, b, [](U x, U y) { return static_cast<U>(x - y); });
+#define CASE_SATURATING(P, S, U)                                                                 \
+  case O::k##P##AddSatS: return map2<S>(a, b, [](S x, S y) { return saturate<S>(i64{x} + y); }); \
+  case O::k##P##AddSatU: return map2<U>(a, b, [](U x, U y) { return saturate<U>(i64{x} + y); }); \
+  case O::k##P##SubSatS: return map2<S>(a, b, [](S x, S y) { return saturate<S>(i64{x} - y); }); \
+  case O::k##P##SubSatU: return map2<U>(a, b, [](U x, U y) { return saturate<U>(i64{x} - y); }); \
+  case O::k##P##AvgrU:                                                                           \
     return map2<U>(a, b, [](U x, U y) { return static_cast<U>((u32{x} + y + 1) / 2); });
-#define CASE_UNARIES(P, S, U)                                                              \
-  case O::k##P##Abs:                                                                       \
+#define CASE_UNARIES(P, S, U)                                                                 \
+  case O::k##P##Abs:                                                                          \
     return map1<U>(a, [](U x) { return static_cast<U>(static_cast<S>(x) < 0 ? 0 - x : x); }); \
-  case O::k##P##Neg: return map1<U>(a, [](U x) { return static_cast<U>(0 - x); });
-#define CASE_EXTENDS(P, Q, WS, WU, NS, NU)                                                     \
-  case O::k##P##ExtendLow##Q##S: return vector_of(extend_half<WS, NS>(a, false));            \
-  case O::k##P##ExtendHigh##Q##S: return vector_of(extend_half<WS, NS>(a, true));            \
-  case O::k##P##ExtendLow##Q##U: return vector_of(extend_half<WU, NU>(a, false));            \
-  case O::k##P##ExtendHigh##Q##U: return vector_of(extend_half<WU, NU>(a, true));
-#define CASE_EXTMULS(P, Q, WS, WU, NS, NU)                                                     \
-  case O::k##P##ExtmulLow##Q##S: return extend_multiply<WS, NS>(a, b, false);                \
-  case O::k##P##ExtmulHigh##Q##S: return extend_multiply<WS, NS>(a, b, true);                \
-  case O::k##P##ExtmulLow##Q##U: return extend_multiply<WU, NU>(a, b, false);                \
-  case O::k##P##ExtmulHigh##Q##U: return extend_multiply<WU, NU>(a, b, true);
+  case O::k##P##Neg:                                                                          \
+    return map1<U>(a, [](U x) { return static_cast<U>(0 - x); });
+#define CASE_EXTENDS(P, Q, WS, WU, NS, NU)                                        \
+  case O::k##P##ExtendLow##Q##S: return vector_of(extend_half<WS, NS>(a, false)); \
+  case O::k##P##ExtendHigh##Q##S: return vector_of(extend_half<WS, NS>(a, true)); \
+  case O::k##P##ExtendLow##Q##U: return vector_of(extend_half<WU, NU>(a, false)); \
+  case O::k##P##ExtendHigh##Q##U:                                                 \
+    return vector_of(extend_half<WU, NU>(a, true));
+#define CASE_EXTMULS(P, Q, WS, WU, NS, NU)                                    \
+  case O::k##P##ExtmulLow##Q##S: return extend_multiply<WS, NS>(a, b, false); \
+  case O::k##P##ExtmulHigh##Q##S: return extend_multiply<WS, NS>(a, b, true); \
+  case O::k##P##ExtmulLow##Q##U: return extend_multiply<WU, NU>(a, b, false); \
+  case O::k##P##ExtmulHigh##Q##U:                                             \
+    return extend_multiply<WU, NU>(a, b, true);
 #define CASE_FLOAT_UNARIES(P, F, I, SIGN)                                                  \
   case O::k##P##Abs: return map1<I>(a, [](I x) { return x & ~(SIGN); });                   \
   case O::k##P##Neg: return map1<I>(a, [](I x) { return x ^ (SIGN); });                    \
@@ -243,21 +245,22 @@ inline V128 interpret_shuffle(V128 a, V128 b, V128 lanes) {
   case O::k##P##Ceil: return map1<F>(a, [](F x) { return float_unary(Op::kFCeil, x); });   \
   case O::k##P##Floor: return map1<F>(a, [](F x) { return float_unary(Op::kFFloor, x); }); \
   case O::k##P##Trunc: return map1<F>(a, [](F x) { return float_unary(Op::kFTrunc, x); }); \
-  case O::k##P##Nearest: return map1<F>(a, [](F x) { return float_unary(Op::kFNearest, x); });
-#define CASE_FLOATS(P, F)                                                                  \
-  case O::k##P##Eq: return compare2<F>(a, b, [](F x, F y) { return x == y; });             \
-  case O::k##P##Ne: return compare2<F>(a, b, [](F x, F y) { return x != y; });             \
-  case O::k##P##Lt: return compare2<F>(a, b, [](F x, F y) { return x < y; });              \
-  case O::k##P##Gt: return compare2<F>(a, b, [](F x, F y) { return x > y; });              \
-  case O::k##P##Le: return compare2<F>(a, b, [](F x, F y) { return x <= y; });             \
-  case O::k##P##Ge: return compare2<F>(a, b, [](F x, F y) { return x >= y; });             \
-  case O::k##P##Add: return map2<F>(a, b, [](F x, F y) { return x + y; });                 \
-  case O::k##P##Sub: return map2<F>(a, b, [](F x, F y) { return x - y; });                 \
-  case O::k##P##Mul: return map2<F>(a, b, [](F x, F y) { return x * y; });                 \
-  case O::k##P##Div: return map2<F>(a, b, [](F x, F y) { return x / y; });                 \
-  case O::k##P##Min: return map2<F>(a, b, float_min<F>);                                   \
-  case O::k##P##Max: return map2<F>(a, b, float_max<F>);                                   \
-  case O::k##P##Pmin: return map2<F>(a, b, [](F x, F y) { return y < x ? y : x; });        \
+  case O::k##P##Nearest:                                                                   \
+    return map1<F>(a, [](F x) { return float_unary(Op::kFNearest, x); });
+#define CASE_FLOATS(P, F)                                                           \
+  case O::k##P##Eq: return compare2<F>(a, b, [](F x, F y) { return x == y; });      \
+  case O::k##P##Ne: return compare2<F>(a, b, [](F x, F y) { return x != y; });      \
+  case O::k##P##Lt: return compare2<F>(a, b, [](F x, F y) { return x < y; });       \
+  case O::k##P##Gt: return compare2<F>(a, b, [](F x, F y) { return x > y; });       \
+  case O::k##P##Le: return compare2<F>(a, b, [](F x, F y) { return x <= y; });      \
+  case O::k##P##Ge: return compare2<F>(a, b, [](F x, F y) { return x >= y; });      \
+  case O::k##P##Add: return map2<F>(a, b, [](F x, F y) { return x + y; });          \
+  case O::k##P##Sub: return map2<F>(a, b, [](F x, F y) { return x - y; });          \
+  case O::k##P##Mul: return map2<F>(a, b, [](F x, F y) { return x * y; });          \
+  case O::k##P##Div: return map2<F>(a, b, [](F x, F y) { return x / y; });          \
+  case O::k##P##Min: return map2<F>(a, b, float_min<F>);                            \
+  case O::k##P##Max: return map2<F>(a, b, float_max<F>);                            \
+  case O::k##P##Pmin: return map2<F>(a, b, [](F x, F y) { return y < x ? y : x; }); \
   case O::k##P##Pmax: return map2<F>(a, b, [](F x, F y) { return x < y ? y : x; });
 
 inline V128 interpret_vector1(Opcode op, V128 a) {
@@ -268,19 +271,20 @@ inline V128 interpret_vector1(Opcode op, V128 a) {
     case O::kV128Not: return {~a.low, ~a.high};
     case O::kI8x16Popcnt:
       return map1<u8>(a, [](u8 x) { return static_cast<u8>(__builtin_popcount(x)); });
-    CASE_UNARIES(I8x16, i8, u8)
-    CASE_UNARIES(I16x8, i16, u16)
-    CASE_UNARIES(I32x4, i32, u32)
-    CASE_UNARIES(I64x2, i64, u64)
-    CASE_EXTENDS(I16x8, I8x16, i16, u16, i8, u8)
-    CASE_EXTENDS(I32x4, I16x8, i32, u32, i16, u16)
-    CASE_EXTENDS(I64x2, I32x4, i64, u64, i32, u32)
+      CASE_UNARIES(I8x16, i8, u8)
+      CASE_UNARIES(I16x8, i16, u16)
+      CASE_UNARIES(I32x4, i32, u32)
+      CASE_UNARIES(I64x2, i64, u64)
+      CASE_EXTENDS(I16x8, I8x16, i16, u16, i8, u8)
+      CASE_EXTENDS(I32x4, I16x8, i32, u32, i16, u16)
+      CASE_EXTENDS(I64x2, I32x4, i64, u64, i32, u32)
     case O::kI16x8ExtaddPairwiseI8x16S: return add_pairs<i16, i8>(a);
     case O::kI16x8ExtaddPairwiseI8x16U: return add_pairs<u16, u8>(a);
     case O::kI32x4ExtaddPairwiseI16x8S: return add_pairs<i32, i16>(a);
-    case O::kI32x4ExtaddPairwiseI16x8U: return add_pairs<u32, u16>(a);
-    CASE_FLOAT_UNARIES(F32x4, float, u32, u32{1} << 31)
-    CASE_FLOAT_UNARIES(F64x2, double, u64, u64{1} << 63)
+    case O::kI32x4ExtaddPairwiseI16x8U:
+      return add_pairs<u32, u16>(a);
+      CASE_FLOAT_UNARIES(F32x4, float, u32, u32{1} << 31)
+      CASE_FLOAT_UNARIES(F64x2, double, u64, u64{1} << 63)
     default: break;
   }
   Lanes<float> f = lanes_of<float>(a);
@@ -291,14 +295,13 @@ inline V128 interpret_vector1(Opcode op, V128 a) {
     case O::kI32x4TruncSatF32x4S:
     case O::kI32x4TruncSatF32x4U:
       for (u32 i = 0; i < 4; i++)
-        r[i] = static_cast<u32>(
-            truncate_bits(f[i], false, op == O::kI32x4TruncSatF32x4S, &fits));
+        r[i] = static_cast<u32>(truncate_bits(f[i], false, op == O::kI32x4TruncSatF32x4S, &fits));
       return vector_of(r);
     case O::kI32x4TruncSatF64x2SZero:
     case O::kI32x4TruncSatF64x2UZero:
       for (u32 i = 0; i < 2; i++)
-        r[i] = static_cast<u32>(
-            truncate_bits(d[i], false, op == O::kI32x4TruncSatF64x2SZero, &fits));
+        r[i] =
+            static_cast<u32>(truncate_bits(d[i], false, op == O::kI32x4TruncSatF64x2SZero, &fits));
       return vector_of(r);
     case O::kF32x4ConvertI32x4S:
     case O::kF32x4ConvertI32x4U:
@@ -331,36 +334,36 @@ inline V128 interpret_vector2(Opcode op, V128 a, V128 b) {
       Lanes<u8> x = lanes_of<u8>(a);
       return map1<u8>(b, [&](u8 n) { return n < 16 ? x[n] : u8{0}; });
     }
-    CASE_COMPARES(I8x16, i8, u8)
-    CASE_COMPARES(I16x8, i16, u16)
-    CASE_COMPARES(I32x4, i32, u32)
-    CASE_COMPARES(I64x2, i64, u64)
-    CASE_UNSIGNED(I8x16, i8, u8)
-    CASE_UNSIGNED(I16x8, i16, u16)
-    CASE_UNSIGNED(I32x4, i32, u32)
-    CASE_ADDS(I8x16, u8)
-    CASE_ADDS(I16x8, u16)
-    CASE_ADDS(I32x4, u32)
-    CASE_ADDS(I64x2, u64)
-    CASE_SATURATING(I8x16, i8, u8)
-    CASE_SATURATING(I16x8, i16, u16)
-    CASE_EXTMULS(I16x8, I8x16, i16, u16, i8, u8)
-    CASE_EXTMULS(I32x4, I16x8, i32, u32, i16, u16)
-    CASE_EXTMULS(I64x2, I32x4, i64, u64, i32, u32)
-    CASE_FLOATS(F32x4, float)
-    CASE_FLOATS(F64x2, double)
-    case O::kI16x8Mul:
-      return map2<u16>(a, b, [](u32 x, u32 y) { return static_cast<u16>(x * y); });
+      CASE_COMPARES(I8x16, i8, u8)
+      CASE_COMPARES(I16x8, i16, u16)
+      CASE_COMPARES(I32x4, i32, u32)
+      CASE_COMPARES(I64x2, i64, u64)
+      CASE_UNSIGNED(I8x16, i8, u8)
+      CASE_UNSIGNED(I16x8, i16, u16)
+      CASE_UNSIGNED(I32x4, i32, u32)
+      CASE_ADDS(I8x16, u8)
+      CASE_ADDS(I16x8, u16)
+      CASE_ADDS(I32x4, u32)
+      CASE_ADDS(I64x2, u64)
+      CASE_SATURATING(I8x16, i8, u8)
+      CASE_SATURATING(I16x8, i16, u16)
+      CASE_EXTMULS(I16x8, I8x16, i16, u16, i8, u8)
+      CASE_EXTMULS(I32x4, I16x8, i32, u32, i16, u16)
+      CASE_EXTMULS(I64x2, I32x4, i64, u64, i32, u32)
+      CASE_FLOATS(F32x4, float)
+      CASE_FLOATS(F64x2, double)
+    case O::kI16x8Mul: return map2<u16>(a, b, [](u32 x, u32 y) { return static_cast<u16>(x * y); });
     case O::kI32x4Mul: return map2<u32>(a, b, [](u32 x, u32 y) { return x * y; });
     case O::kI64x2Mul: return map2<u64>(a, b, [](u64 x, u64 y) { return x * y; });
     case O::kI16x8Q15mulrSatS:
-      return map2<i16>(
-          a, b, [](i16 x, i16 y) { return saturate<i16>((i64{x} * y + 0x4000) >> 15); });
+      return map2<i16>(a, b,
+                       [](i16 x, i16 y) { return saturate<i16>((i64{x} * y + 0x4000) >> 15); });
     case O::kI32x4DotI16x8S: {
       Lanes<i16> x = lanes_of<i16>(a), y = lanes_of<i16>(b);
       Lanes<u32> r;
       for (u32 i = 0; i < 4; i++)
-        r[i] = static_cast<u32>(x[2 * i] * y[2 * i]) + static_cast<u32>(x[2 * i + 1] * y[2 * i + 1]);
+        r[i] =
+            static_cast<u32>(x[2 * i] * y[2 * i]) + static_cast<u32>(x[2 * i + 1] * y[2 * i + 1]);
       return vector_of(r);
     }
     case O::kI8x16NarrowI16x8S: return narrow<i8, i16>(a, b);

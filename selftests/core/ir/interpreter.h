@@ -100,8 +100,7 @@ class Instance {
   Status bulk_table(Libcall call, const Words& args, u64* result);
   Status table_init(u32 table, const ElementSegment& segment, bool dropped, u64 dst, u64 src,
                     u64 n);
-  Status memory_init(u32 memory, const DataSegment& segment, bool dropped, u64 dst, u64 src,
-                     u64 n);
+  Status memory_init(u32 memory, const DataSegment& segment, bool dropped, u64 dst, u64 src, u64 n);
   bool holds_functions(u32 table) const {
     return top_of(module_.tables[table].type.elem) == ValType::kFuncRef;
   }
@@ -267,7 +266,8 @@ inline Outcome Instance::instantiate() {
     const Limits& limits = module_.tables[i].type.limits;
     // Small ones only: a fuzzed table may ask for millions of entries.
     if (limits.min > kMaxEntries) return {};
-    u64 most = limits.has_max ? std::min(limits.max, limits.min + kMaxGrowth) : limits.min + kMaxGrowth;
+    u64 most =
+        limits.has_max ? std::min(limits.max, limits.min + kMaxGrowth) : limits.min + kMaxGrowth;
     entries_.push_back(std::vector<u64>(most * (holds_functions(i) ? 3 : 1)));
     wring_table_view view = {};
     view.words = reinterpret_cast<unsigned long long*>(entries_.back().data());
@@ -469,8 +469,7 @@ inline Instance::Status Instance::libcall(Libcall call, const Words& a, u64* res
     case Libcall::kMemoryFill:
       if (!in_range(a[1].low, a[3].low, memories_[memory].size()))
         return trap(TrapReason::kMemoryOutOfBounds);
-      if (a[3].low)
-        std::memset(&memories_[memory][a[1].low], static_cast<int>(a[2].low), a[3].low);
+      if (a[3].low) std::memset(&memories_[memory][a[1].low], static_cast<int>(a[2].low), a[3].low);
       return Status::kOk;
     case Libcall::kMemoryCopy: {
       std::vector<u8>& from = memories_[a[1].low];
@@ -675,19 +674,21 @@ inline Instance::Status Instance::run(u32 func, Words params, Words* results) {
         case Op::kConvertS:
         case Op::kConvertU: {
           bool from_wide = inst.operand_type == Type::kI64, is_signed = inst.op == Op::kConvertS;
-          out = inst.type == Type::kF32 ? bits_of(from_integer<float>(arg(0), from_wide, is_signed))
-                                        : bits_of(from_integer<double>(arg(0), from_wide, is_signed));
+          out = inst.type == Type::kF32
+                    ? bits_of(from_integer<float>(arg(0), from_wide, is_signed))
+                    : bits_of(from_integer<double>(arg(0), from_wide, is_signed));
           break;
         }
         case Op::kDemote: out = bits_of(static_cast<float>(f64_of(arg(0)))); break;
         case Op::kPromote: out = bits_of(static_cast<double>(f32_of(arg(0)))); break;
         case Op::kFence: break;
         case Op::kLoadRaw:
-          out128 = read(reinterpret_cast<u8*>(arg(0) + static_cast<u64>(inst.imm)), kind, inst.type);
+          out128 =
+              read(reinterpret_cast<u8*>(arg(0) + static_cast<u64>(inst.imm)), kind, inst.type);
           break;
         case Op::kStoreRaw:
-          std::memcpy(reinterpret_cast<void*>(arg(0) + static_cast<u64>(inst.imm)), &values[args[1]],
-                      bytes_of(kind));
+          std::memcpy(reinterpret_cast<void*>(arg(0) + static_cast<u64>(inst.imm)),
+                      &values[args[1]], bytes_of(kind));
           break;
         case Op::kAddRaw:
         case Op::kAtomicAddRaw: {
@@ -739,13 +740,13 @@ inline Instance::Status Instance::run(u32 func, Words params, Words* results) {
           return Status::kOk;
         default:
           if (inst.op >= Op::kFAdd && inst.op <= Op::kFGe)
-            out = interpret_float(inst.op,
-                                  is_float_compare(inst.op) ? inst.operand_type : inst.type, arg(0),
-                                  args.size() == 2 ? arg(1) : 0);
+            out =
+                interpret_float(inst.op, is_float_compare(inst.op) ? inst.operand_type : inst.type,
+                                arg(0), args.size() == 2 ? arg(1) : 0);
           else if (args.size() == 2)
-            out = interpret_binary(
-                inst.op, wide || (is_compare(inst.op) && inst.operand_type == Type::kI64), arg(0),
-                arg(1));
+            out = interpret_binary(inst.op,
+                                   wide || (is_compare(inst.op) && inst.operand_type == Type::kI64),
+                                   arg(0), arg(1));
           else
             out = interpret_unary(inst.op, wide, arg(0));
           break;

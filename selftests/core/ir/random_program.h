@@ -85,7 +85,7 @@ class RandomProgram {
     for (u32 i = 2 + below(6); i > 0; i--) locals_ += any_type(false);
     locals_ += mix_ ? "ilfdv" : "il";  // one of each at least
     counters_ = static_cast<u32>(locals_.size());
-    locals_ += "iiiii";  // loop counters, and one for walk_packet
+    locals_ += "iiiii";          // loop counters, and one for walk_packet
     if (mix_) locals_ += "fdv";  // for canonical()
     loop_depth_ = 0;
     labels_.clear();

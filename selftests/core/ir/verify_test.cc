@@ -5,6 +5,7 @@
 #include "core/ir/cfg.h"
 #include "core/ir/edit.h"
 #include "core/ir/verify.h"
+#include "core/wasm/instr.h"
 
 namespace wring::ir {
 namespace {
@@ -127,6 +128,39 @@ TEST_F(Verify, LoopInfo) {
 TEST_F(Verify, LoopDepth) {
   f_.blocks[4].loop_depth = 1;
   expect_error("wrong loop depth");
+}
+TEST_F(Verify, OperandsOfNewKindsOfOperations) {
+  // Each in a place of its own, with I32s as operands.
+  Value z = add(1, make_inst(Op::kAdd, Type::kI32, c_, c_));
+  Vec<Value>& list = f_.blocks[1].insts;
+  swap(list[1], list[2]);
+  EXPECT_EQ(error(), "");
+  auto broken = [&](Op op, Type type, Type operand_type, u32 aux) {
+    Inst inst = make_inst(op, type, c_, c_, c_);
+    inst.count = arg_count_of(op);
+    inst.operand_type = operand_type;
+    inst.aux = static_cast<u16>(aux);
+    inst.block = 1;
+    f_.insts[z] = inst;
+    expect_error("wrong type");
+  };
+  broken(Op::kFAdd, Type::kF32, Type::kVoid, 0);
+  broken(Op::kFAdd, Type::kI32, Type::kVoid, 0);
+  broken(Op::kFLt, Type::kI32, Type::kF64, 0);
+  broken(Op::kTruncS, Type::kI32, Type::kF64, 0);
+  broken(Op::kConvertS, Type::kF32, Type::kI64, 0);
+  broken(Op::kBitcast, Type::kF64, Type::kVoid, 0);
+  broken(Op::kV2, Type::kV128, Type::kVoid, static_cast<u32>(Opcode::kI32x4Add));
+  broken(Op::kVSplat, Type::kV128, Type::kVoid, static_cast<u32>(Opcode::kI64x2Splat));
+  broken(Op::kVSplat, Type::kV128, Type::kVoid, static_cast<u32>(Opcode::kI32Add));
+  broken(Op::kVSplat, Type::kV128, Type::kVoid, static_cast<u32>(Opcode::kCount));
+  broken(Op::kLoad, Type::kI32, Type::kVoid, static_cast<u32>(MemKind::k64));
+  broken(Op::kLoad, Type::kF32, Type::kVoid, static_cast<u32>(MemKind::k16U));
+  broken(Op::kLoad, Type::kV128, Type::kVoid, static_cast<u32>(MemKind::k32U));
+  broken(Op::kStore, Type::kVoid, Type::kV128, static_cast<u32>(MemKind::k128));
+  broken(Op::kLoadMem, Type::kI32, Type::kVoid, static_cast<u32>(MemKind::k32U));  // I32 base
+  broken(Op::kAtomicLoad, Type::kI32, Type::kVoid, static_cast<u32>(MemKind::k32U));
+  broken(Op::kMemBase, Type::kI32, Type::kVoid, 0);
 }
 TEST_F(Verify, OutOfRangeValues) {
   f_.insts[y_].arg[0] = 1000;

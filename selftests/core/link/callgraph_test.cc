@@ -163,12 +163,14 @@ TEST_F(CallGraphTest, TailCallsRecurseAndNameTheirStackNeeds) {
   EXPECT_TRUE(graph.is_recursive(0));
   EXPECT_FALSE(graph.is_recursive(1));
   EXPECT_LT(position(2), position(1));
-  EXPECT_EQ(graph.tail_bytes(), 24u);  // three of nine parameters
+  for (u32 func : {0, 2}) EXPECT_TRUE(graph.tail_called_types().test(module->functions[func].type));
+  EXPECT_TRUE(graph.tail_called_types().test(0)) << "$many";
+  EXPECT_FALSE(graph.tail_called_types().test(module->functions[3].type));
 }
 
 TEST_F(CallGraphTest, WithoutTailCallsNoAreaIsReserved) {
   build("(module (func (param i64 i64 i64 i64 i64 i64 i64 i64)) (func))");
-  EXPECT_EQ(graph.tail_bytes(), 0u);
+  graph.tail_called_types().for_each([](u32 type) { ADD_FAILURE() << type; });
   EXPECT_FALSE(graph.has_throw());
   EXPECT_FALSE(graph.indirect_may_throw());
   EXPECT_FALSE(graph.calls_outside());
@@ -287,6 +289,33 @@ TEST_F(CallGraphTest, CallsOfReferencesReachWhatIsTakenOrComesIn) {
   ASSERT_EQ(other.build(*module, bindings, {type_ids.data(), 2}, &arena, &diag), Err::kOk);
   EXPECT_TRUE(other.calls_outside());
   EXPECT_TRUE(other.is_recursive(2)) << "may be called back by what it calls";
+}
+
+// What a call may do without paying is bounded, however deep the tree of calls below it is.
+TEST_F(CallGraphTest, BigTreesOfCallsPay) {
+  std::string text = "(module";
+  for (u32 i = 0; i < 20; i++) {
+    text += "(func";
+    for (u32 k = 0; k < 10 && i < 19; k++) text += "(call " + std::to_string(i + 1) + ")";
+    text += ")";
+  }
+  build(text + ")");
+  u32 paying = 0;
+  for (u32 i = 0; i < 20; i++) {
+    EXPECT_LT(graph.cost(i), 11 * link::CallGraph::kMaxUnmeteredBytes);
+    paying += graph.pays_on_entry(i);
+  }
+  EXPECT_GE(paying, 6u);
+  EXPECT_LE(paying, 10u);
+  EXPECT_FALSE(graph.pays_on_entry(19));
+  EXPECT_FALSE(graph.pays_on_entry(18));
+}
+
+TEST_F(CallGraphTest, SmallFunctionsAreFree) {
+  build(R"((module (func $a (call $b) (call $b) (call $c)) (func $b (call $c)) (func $c)
+    (func $loop (call $loop))))");
+  for (u32 i = 0; i < 3; i++) EXPECT_FALSE(graph.pays_on_entry(i));
+  EXPECT_TRUE(graph.pays_on_entry(3));
 }
 
 TEST_F(CallGraphTest, KnowsWhichTablesGrow) {

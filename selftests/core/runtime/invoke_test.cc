@@ -180,5 +180,95 @@ TEST_F(InvokeTest, RecursionConsumesFuel) {
   EXPECT_TRAP(call(i, "f", {30}, &fuel), WRING_TRAP_FuelExhausted);
 }
 
+// Loops whose ends the compiler can foresee pay without a look at what is left. All kinds of counters: those that
+// end, that wrap around first, that never do.
+TEST_F(InvokeTest, CountedLoopsPayAsAnyOthers) {
+  struct Comparison {
+    const char* name;
+    bool (*holds)(unsigned, unsigned);
+  };
+  static constexpr Comparison kComparisons[] = {
+      {"ne", [](unsigned a, unsigned b) { return a != b; }},
+      {"eq", [](unsigned a, unsigned b) { return a == b; }},
+      {"lt_u", [](unsigned a, unsigned b) { return a < b; }},
+      {"le_u", [](unsigned a, unsigned b) { return a <= b; }},
+      {"gt_u", [](unsigned a, unsigned b) { return a > b; }},
+      {"ge_u", [](unsigned a, unsigned b) { return a >= b; }},
+      {"lt_s", [](unsigned a, unsigned b) { return static_cast<int>(a) < static_cast<int>(b); }},
+      {"le_s", [](unsigned a, unsigned b) { return static_cast<int>(a) <= static_cast<int>(b); }},
+      {"gt_s", [](unsigned a, unsigned b) { return static_cast<int>(a) > static_cast<int>(b); }},
+      {"ge_s", [](unsigned a, unsigned b) { return static_cast<int>(a) >= static_cast<int>(b); }},
+  };
+  constexpr unsigned long long kFuel = 50'000;
+  constexpr unsigned kFirsts[] = {0, 5, 100, ~2u}, kSteps[] = {1, ~0u, 3, ~3u, 0x4000'0000},
+                     kBounds[] = {0, 10, ~9u, 0x7fff'ffff, ~0u, 12'000};
+  std::string text = "(module";
+  std::vector<unsigned long long> want;  // iterations; 0: too many
+  for (const Comparison& comparison : kComparisons)
+    for (unsigned first : kFirsts)
+      for (unsigned step : kSteps)
+        for (unsigned bound : kBounds)
+          for (bool early : {false, true}) {
+            // early: the comparison is with the counter before the step
+            std::string counter = early ? "(local.get $old)" : "(local.get $i)";
+            text +=
+                "(func (export \"" + std::to_string(want.size()) +
+                "\") (result i32) (local $i i32) (local $old i32) (local $n i32) (local.set $i "
+                "(i32.const " +
+                std::to_string(first) +
+                ")) (loop (local.set $n (i32.add (local.get $n) (i32.const 1))) (local.set $old "
+                "(local.get $i)) (local.set $i (i32.add (local.get $i) (i32.const " +
+                std::to_string(step) + "))) (br_if 0 (i32." + comparison.name + counter +
+                " (i32.const " + std::to_string(bound) + ")))) (local.get $n))";
+            unsigned long long n = 0;
+            unsigned i = first, old = 0;
+            do {
+              n++;
+              old = i;
+              i += step;
+            } while (n < kFuel && comparison.holds(early ? old : i, bound));
+            want.push_back(n < kFuel ? n : 0);
+          }
+  wring_instance* instance = load(text + ")");
+  for (size_t i = 0; i < want.size(); i++) {
+    unsigned long long fuel = kFuel;
+    CallResult result = call(instance, std::to_string(i), {}, &fuel);
+    if (want[i] == 0) {
+      EXPECT_TRAP(result, WRING_TRAP_FuelExhausted);
+      continue;
+    }
+    EXPECT_EQ(result.trap, 0u) << i;
+    EXPECT_EQ(result.value, want[i]) << i;
+    EXPECT_LE(fuel, kFuel - want[i] + 1) << i;
+  }
+}
+
+// `levels` functions, each of which calls the next one ten times, directly or through a table.
+std::string call_tree(unsigned levels, const std::string& call) {
+  std::string text = "(module (memory 1) (type $t (func)) (table funcref (elem";
+  for (unsigned i = 0; i < levels; i++) text += " $f" + std::to_string(i);
+  text += "))";
+  for (unsigned i = 0; i + 1 < levels; i++) {
+    text += "(func $f" + std::to_string(i) + (i ? "" : " (export \"f\")");
+    for (unsigned k = 0; k < 10; k++) {
+      std::string next = std::to_string(i + 1);
+      text += call == "call" ? "(call $f" + next + ")"
+                             : "(call_indirect (type $t) (i32.const " + next + "))";
+    }
+    text += ")";
+  }
+  return text + "(func $f" + std::to_string(levels - 1) +
+         " (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))))";
+}
+
+TEST_F(InvokeTest, TreesOfCallsConsumeFuel) {
+  for (const char* kind : {"call", "call_indirect"}) {
+    unsigned long long fuel = 100'000;
+    EXPECT_TRAP(call(load(call_tree(12, kind)), "f", {}, &fuel), WRING_TRAP_FuelExhausted);
+    fuel = 100'000;
+    EXPECT_EQ(call(load(call_tree(5, kind)), "f", {}, &fuel).trap, 0u) << kind;
+  }
+}
+
 }  // namespace
 }  // namespace wring::test

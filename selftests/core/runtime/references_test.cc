@@ -232,6 +232,19 @@ TEST_F(ReferencesTest, ImportedGlobalsMayBeOfASupertypeUnlessTheyAreMutable) {
         << c.name << " " << int{c.type[0]} << " " << int{c.type.back()} << c.is_mutable;
 }
 
+TEST_F(ReferencesTest, GlobalsExportedAgainKeepTheirType) {
+  const Bin exporter = header() + types({func_type({}, {})}) + section(3, vec({{0}})) +
+                       section(6, vec({{kRef, 0, 0, 0xd2, 0, 0x0b}})) +
+                       section(7, vec({str("g") + Bin{3, 0}, str("f") + Bin{0, 0}})) +
+                       section(10, vec({body({0x0b})}));
+  const Bin between = header() + section(2, vec({str("m") + str("g") + Bin{3, kFuncRef, 0}})) +
+                      section(7, vec({str("again") + Bin{3, 0}}));
+  wring_instance* a = load_binary(exporter);
+  wring_instance* b = load_binary(between, {from(a, "g")});
+  EXPECT_EQ(try_load_bytes(global_import({kRef, 0}, false), {from(b, "again")}), 0);
+  EXPECT_EQ(try_load_bytes(global_import({kRef, 1}, false), {from(b, "again")}), -WRING_ERR_LINK);
+}
+
 TEST_F(ReferencesTest, TableInitializersFillTables) {
   // (table 3 funcref (ref.func 0))
   const Bin bytes = header() + types({func_type({}, {kI32})}) + section(3, vec({{0}, {0}})) +

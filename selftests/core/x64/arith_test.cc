@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0 Every arithmetic operation as machine code, with edge-case
+// SPDX-License-Identifier: GPL-2.0
+// Every arithmetic operation as machine code, with edge-case
 // operands in every form an operand can take, for every kind of target.
 #include "selftests/core/ir/interpreter.h"
 #include "selftests/core/x64/native.h"

@@ -371,8 +371,10 @@ TEST_F(AsmTest, MultiplyDivideShift) {
   for (Size size : kSizes)
     for (const Mem& m : all_mems())
       for (Reg r : {kRax, kRsi, kR10}) {
-        check(ZYDIS_MNEMONIC_XCHG, {M(m, size), R(r, size)}, [&](Assembler& a) { a.xchg(size, r, m); });
-        check(ZYDIS_MNEMONIC_XADD, {M(m, size), R(r, size)}, [&](Assembler& a) { a.lock_xadd(size, m, r); });
+        check(ZYDIS_MNEMONIC_XCHG, {M(m, size), R(r, size)},
+              [&](Assembler& a) { a.xchg(size, r, m); });
+        check(ZYDIS_MNEMONIC_XADD, {M(m, size), R(r, size)},
+              [&](Assembler& a) { a.lock_xadd(size, m, r); });
         ASSERT_TRUE(last_.attributes & ZYDIS_ATTRIB_HAS_LOCK);
         check(ZYDIS_MNEMONIC_CMPXCHG, {M(m, size), R(r, size)},
               [&](Assembler& a) { a.lock_cmpxchg(size, m, r); });
@@ -469,6 +471,63 @@ TEST_F(AsmTest, Relaxation) {
     }
     EXPECT_LE(loose, kJumps / 20) << "seed " << seed;
     for (u32 i = 0; i < kJumps; i++) ASSERT_EQ(code.traps[i].pc, as.offset_of(sites[i]));
+  }
+}
+
+// Loops at random places, with jumps that shrink before and in them: each lies in as few lines of 64 bytes as
+// it can, what is in front of it is nops, and jumps over the padding arrive.
+TEST_F(AsmTest, LoopsAreKeptTogether) {
+  constexpr u32 kLine = 64;
+  for (u32 seed = 1; seed <= 200; seed++) {
+    Arena arena(kArenaBytes);
+    CodeBuilder code(&arena);
+    Assembler as(&arena, &code);
+    u32 state = seed * 2654435761u;
+    auto next = [&](u32 bound) {
+      state = state * 1664525 + 1013904223;
+      return (state >> 8) % bound;
+    };
+    std::vector<std::pair<Label, Label>> loops;
+    std::vector<Label> before;
+    Label out = as.new_label();
+    for (u32 i = 0; i < 12; i++) {
+      for (u32 bytes = next(50); bytes; bytes--) as.data8(0xf8);
+      as.jcc(kCcE, out);
+      before.push_back(as.here());
+      Label end = as.new_label(), inside = as.new_label();
+      as.keep_together(end);
+      Label begin = as.here();
+      as.jcc(kCcB, inside);
+      for (u32 bytes = next(120); bytes; bytes--) as.data8(0xf8);
+      as.bind(inside);
+      as.jmp(begin);
+      as.bind(end);
+      loops.push_back({begin, end});
+    }
+    as.bind(out);
+    Diag diag;
+    ASSERT_EQ(as.finish(&diag), Err::kOk);
+    for (u32 i = 0; i < loops.size(); i++) {
+      u32 begin = as.offset_of(loops[i].first), end = as.offset_of(loops[i].second);
+      u32 lines = (end - 1) / kLine - begin / kLine + 1;
+      EXPECT_EQ(lines, (end - begin + kLine - 1) / kLine) << "seed " << seed;
+      u32 at = as.offset_of(before[i]);
+      EXPECT_LT(begin - at, end - begin) << "seed " << seed;
+      while (at < begin) {
+        ZydisDecodedInstruction insn;
+        ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+        ASSERT_TRUE(ZYAN_SUCCESS(
+            ZydisDecoderDecodeFull(&decoder_, code.bytes.data() + at, begin - at, &insn, ops)));
+        ASSERT_EQ(insn.mnemonic, ZYDIS_MNEMONIC_NOP);
+        at += insn.length;
+      }
+      // The jump back, of either length, arrives.
+      const u8* bytes = code.bytes.data();
+      bool is_short = bytes[end - 2] == 0xeb && end - begin <= 128;
+      i32 distance = static_cast<i8>(bytes[end - 1]);
+      if (!is_short) memcpy(&distance, bytes + end - 4, 4);
+      EXPECT_EQ(end + static_cast<u32>(distance), begin) << "seed " << seed;
+    }
   }
 }
 

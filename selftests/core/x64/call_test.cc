@@ -228,6 +228,29 @@ TEST_P(X64Call, PressureOnVectorRegisters) {
   }
 }
 
+// No 8 bytes that the program chose appear in the constant pool, which lies beside the code.
+TEST(X64CallConstants, AreBlinded) {
+  constexpr u64 kChosen = 0x1122'3344'5566'7788;
+  for (u64 random : {u64{0}, u64{0x9876'5432'1234'5678}}) {
+    Target target = native_target();
+    target.random = random;
+    NativeModule m(target);
+    u32 f = m.add("", "dvf", [](IrBuilder& b) {
+      b.ret({b.constant(kF64, kChosen), b.v128(kChosen, ~kChosen),
+             b.constant(Type::kF32, static_cast<u32>(kChosen))});
+    });
+    ASSERT_NO_FATAL_FAILURE(m.finish());
+    EXPECT_EQ(m.call(f, {}).results, (Words{kChosen, kChosen, ~kChosen, kChosen & 0xffff'ffff}));
+    u32 found = 0;
+    const Vec<u8>& pool = m.code.rodata;
+    for (u32 i = 0; i + 4 <= pool.size(); i++) {
+      u32 word = static_cast<u32>(kChosen);
+      found += std::memcmp(pool.data() + i, &word, sizeof(word)) == 0;
+    }
+    EXPECT_EQ(found != 0, random == 0);
+  }
+}
+
 // ---- tail calls
 
 // f(params of A) -> tail call g(params of B), directly and by a pointer; results come from g.

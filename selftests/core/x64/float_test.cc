@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Floating point arithmetic as machine code against this machine's own, over special values in every form an operand can
-// take, in the SSE and the AVX encoding.
+// Floating point arithmetic as machine code against this machine's own, over special values in every form an operand
+// can take, in the SSE and the AVX encoding.
 #include <cmath>
 
 #include "selftests/core/x64/float_values.h"

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0 Random programs compute the same as machine code and in the IR
+// SPDX-License-Identifier: GPL-2.0
+// Random programs compute the same as machine code and in the IR
 // interpreter: results, traps, memory, globals, packet, maps; for every kind of target.
 // WRING_RANDOM_SEEDS=FIRST:COUNT chooses the programs.
 #include <asm/prctl.h>
@@ -215,8 +216,8 @@ struct Native {
   }
 };
 
-void check_seed(u64 seed, int* compared, int* returned) {
-  Body bytes = RandomProgram(seed).generate();
+void check_seed(u64 seed, u32 mix, int* compared, int* returned) {
+  Body bytes = RandomProgram(seed, mix).generate();
   bool per_cpu = seed & 1;
   std::unique_ptr<Program> model = interpreted(bytes, per_cpu);
   ASSERT_TRUE(model) << "seed " << seed;
@@ -232,7 +233,8 @@ void check_seed(u64 seed, int* compared, int* returned) {
       std::vector<u64> args;
       for (ValType type : module.func_type(f).params) {
         u64 value = random() >> (random() % 64);
-        args.push_back(type == ValType::kI32 ? static_cast<u32>(value) : value);
+        bool is_narrow = type == ValType::kI32 || type == ValType::kF32;
+        args.push_back(is_narrow ? static_cast<u32>(value) : value);
       }
       Result want = interpret(*model, f, args, seed + trial);
       if (want.outcome.kind == Outcome::kSkipped) continue;
@@ -249,7 +251,9 @@ void check_seed(u64 seed, int* compared, int* returned) {
     }
 }
 
-TEST(X64Random, ComputesTheSameAsTheInterpreter) {
+class X64Random : public ::testing::TestWithParam<u32> {};
+
+TEST_P(X64Random, ComputesTheSameAsTheInterpreter) {
   u64 first = 1, count = 250;
   if (const char* seeds = std::getenv("WRING_RANDOM_SEEDS")) {
     char* end;
@@ -258,7 +262,7 @@ TEST(X64Random, ComputesTheSameAsTheInterpreter) {
   }
   int compared = 0, returned = 0;
   for (u64 seed = first; seed < first + count && !HasFatalFailure(); seed++)
-    check_seed(seed, &compared, &returned);
+    check_seed(seed, GetParam(), &compared, &returned);
   syscall(SYS_arch_prctl, ARCH_SET_GS, 0ul);
   RecordProperty("compared", compared);
   RecordProperty("returned", returned);
@@ -266,6 +270,11 @@ TEST(X64Random, ComputesTheSameAsTheInterpreter) {
     EXPECT_GT(returned, static_cast<int>(count));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Integers, X64Random, ::testing::Values(0u));
+INSTANTIATE_TEST_SUITE_P(Floats, X64Random, ::testing::Values(u32{RandomProgram::kFloats}));
+INSTANTIATE_TEST_SUITE_P(All, X64Random,
+                         ::testing::Values(u32{RandomProgram::kFloats | RandomProgram::kVectors}));
 
 }  // namespace
 }  // namespace wring::test

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Plain C++ models of the Wasm vector operations, by their text names: "i16x8.add_sat_s" is the operation "add_sat_s" on
-// lanes "i16x8". NaNs are checked by accepts().
+// Plain C++ models of the Wasm vector operations, by their text names: "i16x8.add_sat_s" is the operation
+// "add_sat_s" on lanes "i16x8". NaNs are checked by accepts().
 #pragma once
 
 #include <gtest/gtest.h>
@@ -34,7 +34,8 @@ V to_v(const Lanes<T>& lanes) {
 
 template <class T>
 T saturate(i64 x) {
-  i64 low = static_cast<i64>(std::numeric_limits<T>::min()), high = static_cast<i64>(std::numeric_limits<T>::max());
+  i64 low = static_cast<i64>(std::numeric_limits<T>::min()),
+      high = static_cast<i64>(std::numeric_limits<T>::max());
   return static_cast<T>(x < low ? low : x > high ? high : x);
 }
 
@@ -210,7 +211,8 @@ template <class T, class F>
 T truncate(F x) {
   if (std::isnan(x)) return 0;
   if (x <= static_cast<F>(std::numeric_limits<T>::min())) return std::numeric_limits<T>::min();
-  if (x >= -2 * static_cast<F>(std::numeric_limits<i32>::min()) * (std::is_signed_v<T> ? F{0.5} : F{1}))
+  if (x >=
+      -2 * static_cast<F>(std::numeric_limits<i32>::min()) * (std::is_signed_v<T> ? F{0.5} : F{1}))
     return std::numeric_limits<T>::max();
   return static_cast<T>(x);
 }
@@ -229,14 +231,17 @@ inline V convert(const std::string& op, V a, bool& known) {
     for (u32 i = 0; i < 4; i++) iu[i] = truncate<u32>(f[i]);
     return to_v<u32>(iu);
   }
-  if (op == "trunc_sat_f64x2_s_zero") return to_v<i32>({truncate<i32>(d[0]), truncate<i32>(d[1]), 0, 0});
-  if (op == "trunc_sat_f64x2_u_zero") return to_v<u32>({truncate<u32>(d[0]), truncate<u32>(d[1]), 0, 0});
+  if (op == "trunc_sat_f64x2_s_zero")
+    return to_v<i32>({truncate<i32>(d[0]), truncate<i32>(d[1]), 0, 0});
+  if (op == "trunc_sat_f64x2_u_zero")
+    return to_v<u32>({truncate<u32>(d[0]), truncate<u32>(d[1]), 0, 0});
   for (u32 i = 0; i < 4; i++) {
     if (op == "convert_i32x4_s") of[i] = static_cast<float>(s[i]);
     if (op == "convert_i32x4_u") of[i] = static_cast<float>(u[i]);
     if (op == "demote_f64x2_zero") of[i] = i < 2 ? static_cast<float>(d[i]) : 0;
   }
-  if (op == "convert_i32x4_s" || op == "convert_i32x4_u" || op == "demote_f64x2_zero") return to_v<float>(of);
+  if (op == "convert_i32x4_s" || op == "convert_i32x4_u" || op == "demote_f64x2_zero")
+    return to_v<float>(of);
   for (u32 i = 0; i < 2; i++) {
     if (op == "convert_low_i32x4_s") od[i] = s[i];
     if (op == "convert_low_i32x4_u") od[i] = u[i];
@@ -306,8 +311,8 @@ inline bool is_arithmetic(const std::string& text) {
   usize dot = text.find('.');
   std::string op = text.substr(dot + 1);
   if (text[0] != 'f') return false;
-  for (const char* name : {"sqrt", "ceil", "floor", "trunc", "nearest", "add", "sub", "mul", "div", "min", "max",
-                           "demote_f64x2_zero", "promote_low_f32x4"})
+  for (const char* name : {"sqrt", "ceil", "floor", "trunc", "nearest", "add", "sub", "mul", "div",
+                           "min", "max", "demote_f64x2_zero", "promote_low_f32x4"})
     if (op == name) return true;
   return false;
 }
@@ -332,7 +337,8 @@ bool all_canonical(V v) {
 }
 inline bool accepts(const std::string& text, V a, V b, V want, V got) {
   if (!is_arithmetic(text)) return want == got;
-  bool from_f32 = text.find("promote") != std::string::npos || (text[1] == '3' && text.find("demote") == std::string::npos);
+  bool from_f32 = text.find("promote") != std::string::npos ||
+                  (text[1] == '3' && text.find("demote") == std::string::npos);
   bool canonical = from_f32 ? all_canonical<float>(a) && all_canonical<float>(b)
                             : all_canonical<double>(a) && all_canonical<double>(b);
   return text[1] == '3' ? accepts_lanes<float>(want, got, !canonical)

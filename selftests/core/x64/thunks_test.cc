@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0 The thunks that mitigated code calls in tests, counting their
+// SPDX-License-Identifier: GPL-2.0
+// The thunks that mitigated code calls in tests, counting their
 // calls so that tests can see them used.
 #include "selftests/core/x64/thunks.h"
 

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0 What code the back end chooses for common patterns: address
+// SPDX-License-Identifier: GPL-2.0
+// What code the back end chooses for common patterns: address
 // modes, operands in memory, fused conditions, loops whose test is at the end, jumps that vanish.
 // The bodies are compared without prologue, epilogue and return.
 #include <Zydis/Zydis.h>
@@ -239,6 +240,33 @@ TEST(X64Tiles, LoopConstantsStayInRegisters) {
   EXPECT_EQ(text.find("0x9E3779B97F4A7C15", constant + 1), std::string::npos) << text;
   EXPECT_LT(constant, text.find("imul")) << text;
   EXPECT_NE(text.find("imul"), std::string::npos) << text;
+}
+
+// The test at the end of a loop is for the counter's next value, whose register is the counter's.
+TEST(X64Tiles, LoopCountersStepInPlace) {
+  auto body = [](Op op, u32 last) {
+    return [op, last](IrBuilder& b) {
+      ir::BlockId head = b.block(), latch = b.block(), done = b.block();
+      Value zero = b.c32(0), step = b.c32(4), end = b.c32(last), v = b.param(0, kI32);
+      b.jump(head);
+      b.at(head);
+      Value i = b.phi(kI32, 2);
+      b.store(kI32, MemKind::k32U, i, v);
+      Value next = b.op(Op::kAdd, kI32, i, step);
+      b.branch(b.compare(op, kI32, i, end), latch, done);
+      b.at(latch);
+      b.jump(head);
+      b.at(done);
+      b.ret({});
+      b.set_phi(i, 0, zero);
+      b.set_phi(i, 1, next);
+    };
+  };
+  EXPECT_EQ(text_of("i", "", body(Op::kNe, 96)),
+            "xor eax, eax; mov [r15+rax*1], edi; add eax, 0x04; cmp eax, 0x64; jnz; ret; call");
+  // The sum's own flags do for zero.
+  EXPECT_EQ(text_of("i", "", body(Op::kNe, 0xffff'fffc)),
+            "xor eax, eax; mov [r15+rax*1], edi; add eax, 0x04; jnz; ret; call");
 }
 
 // ---- floats

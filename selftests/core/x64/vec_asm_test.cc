@@ -177,8 +177,7 @@ void VecAsm::check_op(VecOp op) {
         check(name, {gpr(dst, info.w), xmm(a), imm(kImm)},
               [&](Assembler& as) { as.vec_extract(op, dst, a, kImm); });
       } else if (info.other != VecInfo::kMemOnly) {
-        for (Reg b : {kRax, kRdi, kR8, kR15})
-          check_vec(op, dst, GetParam() ? a : dst, b);
+        for (Reg b : {kRax, kRdi, kR8, kR15}) check_vec(op, dst, GetParam() ? a : dst, b);
       }
     }
     if (info.memory == 0) continue;
