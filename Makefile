@@ -170,7 +170,7 @@ $(foreach s,$(guest-src),$(eval $(call guest-rules,$(s))))
 $(BUILD)/guest/cli_lines.wasm: wasm-flags += -g
 $(BUILD)/guest/fpu_%.wasm: wasm-flags += -msimd128 -ffp-contract=off
 
-# ---- Benchmark kernels: one C source each as machine code, as Wasm with and without SIMD, and through wasm2c ----------
+# ---- Benchmark kernels: one C source each as machine code, as Wasm with and without SIMD, and through wasm2c -------
 
 bench-kernels := $(basename $(notdir $(wildcard selftests/bench/kernels/*.c)))
 bench-cflags  := -O2 -std=gnu11 -ffreestanding $(warnings)
@@ -277,7 +277,8 @@ $(BUILD)/testdata/%/.unpacked: $(TESTDATA)/%.tar.xz
 
 # ---- Targets ----------------------------------------------------------------------------------------------------
 
-.PHONY: all demo bench-hooks bench-engine bench-compile test test-host test-vm style format check clean help setup modules host guests tests FORCE
+.PHONY: all demo bench-hooks bench-engine bench-compile test test-host test-vm conformance style format check clean \
+	help setup modules host guests tests FORCE
 
 ##@ Building
 ## all: wring.ko for both kernels, the loader, the hosted engine tool and the guest programs (default)
@@ -334,6 +335,10 @@ test-vm: all $(ktests) $(spec-bin) $(data)
 
 tests: all $(tests-bin) $(if $(tool-src),$(BUILD)/asan/wring-host) $(if $(loader-src),$(BUILD)/asan/wring) \
 	$(fuzz-bin) $(ktests) $(spec-bin) $(data)
+
+## conformance: the tables of the README: what passes per group, in a process and in the kernels
+conformance: all $(spec-bin) $(data)
+	@scripts/conformance hosted $(kernels)
 
 ##@ Quality
 ## style: formatting of C++ (clang-format) and C (kernel style)

@@ -182,7 +182,7 @@ int wring_invokee_invoke(const struct wring_invokee *target, struct wring_invoke
 		goto out;
 	if (!wring_args_valid(export.params, values)) {
 		err = wring_report_set(report, -EINVAL,
-				       "a reference to a function or an exception that is not null");
+				       "a reference to a function or exception that is not null");
 		goto out;
 	}
 	err = mutex_lock_killable(target->lock);

@@ -40,6 +40,7 @@ struct wring_reservation {
 	struct vm_struct *area;
 	struct obj_cgroup *owner;	/* of the charges; while in use */
 	size_t mapped;			/* bytes from the start that have pages */
+	struct list_head pages;		/* those, by lru, the last one first */
 	size_t charged;			/* in use: the same, once it is committed; in the pool: 0 */
 	struct list_head pool;
 };
@@ -77,11 +78,13 @@ static void wring_pages_free(struct page **pages, unsigned int count)
 		__free_page(pages[count]);
 }
 
-static int wring_pages_map(unsigned long address, unsigned int count)
+/* Maps so many fresh pages behind those that are mapped. */
+static int wring_pages_map(struct wring_reservation *reservation, unsigned int count)
 {
-	struct page *pages[COMMIT_BATCH] = {};
+	unsigned long address = (unsigned long)reservation->area->addr + reservation->mapped;
 	unsigned long end = address + count * PAGE_SIZE;
-	unsigned int have = 0, now;
+	struct page *pages[COMMIT_BATCH] = {};
+	unsigned int have = 0, now, i;
 
 	while (have < count) {
 		now = alloc_pages_bulk_array(PAGE_GFP | __GFP_ZERO, count, pages);
@@ -91,6 +94,9 @@ static int wring_pages_map(unsigned long address, unsigned int count)
 	}
 	if (wring_k_vmap_pages_range_noflush(address, end, PAGE_KERNEL, pages, PAGE_SHIFT))
 		goto err_unmap;
+	for (i = 0; i < count; i++)
+		list_add(&pages[i]->lru, &reservation->pages);
+	reservation->mapped += count * PAGE_SIZE;
 	return 0;
 
 err_unmap:
@@ -103,24 +109,17 @@ err_free:
 /* Unmaps and frees the pages of [from, mapped). */
 static void wring_pages_unmap(struct wring_reservation *reservation, size_t from)
 {
-	unsigned long base = (unsigned long)reservation->area->addr, at;
-	struct page *page, *next;
-	unsigned int n = 0;
-	LIST_HEAD(pages);
+	unsigned long base = (unsigned long)reservation->area->addr;
+	struct page *page;
 
 	if (from >= reservation->mapped)
 		return;
-	for (at = base + from; at < base + reservation->mapped; at += PAGE_SIZE) {
-		list_add(&vmalloc_to_page((void *)at)->lru, &pages);
-		if (++n % 1024 == 0)
-			cond_resched();
-	}
 	wring_k_vunmap_range(base + from, base + reservation->mapped);
-	reservation->mapped = from;
-	list_for_each_entry_safe(page, next, &pages, lru) {
+	for (; reservation->mapped > from; reservation->mapped -= PAGE_SIZE) {
+		page = list_first_entry(&reservation->pages, struct page, lru);
 		list_del(&page->lru);
 		__free_page(page);
-		if (++n % 1024 == 0)
+		if (reservation->mapped % CLEAR_BATCH == 0)
 			cond_resched();
 	}
 }
@@ -139,10 +138,9 @@ static int wring_reservation_commit(struct wring_reservation *reservation, size_
 		step = min_t(size_t, bytes - at, COMMIT_BATCH * PAGE_SIZE);
 		err = fatal_signal_pending(current) ? -EINTR : 0;
 		if (!err)
-			err = wring_pages_map((unsigned long)base + at, step >> PAGE_SHIFT);
+			err = wring_pages_map(reservation, step >> PAGE_SHIFT);
 		if (err)
 			goto err_unmap;
-		reservation->mapped = at + step;
 		cond_resched();
 	}
 	/* What was mapped before still holds what its last owner left. */
@@ -174,6 +172,7 @@ static struct wring_reservation *wring_reservation_new(size_t bytes)
 	reservation = kzalloc(sizeof(*reservation), WRING_GFP);
 	if (!reservation)
 		return NULL;
+	INIT_LIST_HEAD(&reservation->pages);
 	reservation->area = wring_k_get_vm_area(bytes, WRING_VM_RESERVATION);
 	if (!reservation->area)
 		goto err_free;

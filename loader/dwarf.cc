@@ -67,8 +67,7 @@ SourceLine find_line(Dwarf_Die* unit, std::uint32_t address) {
   const char* file = found ? dwarf_linesrc(found, nullptr, nullptr) : nullptr;
   if (!file || dwarf_lineno(found, &number) != 0 || number <= 0) return {};
   Dwarf_Attribute attribute;
-  const char* directory =
-      dwarf_formstring(dwarf_attr_integrate(unit, DW_AT_comp_dir, &attribute));
+  const char* directory = dwarf_formstring(dwarf_attr_integrate(unit, DW_AT_comp_dir, &attribute));
   std::size_t length = directory ? std::strlen(directory) : 0;
   if (length && !std::strncmp(file, directory, length) && file[length] == '/') file += length + 1;
   return {file, static_cast<std::uint32_t>(number)};

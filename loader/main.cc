@@ -47,7 +47,8 @@ constexpr Verb kVerbs[] = {
      "       PROG export NAME [args TYPE:HEX...] [fuel N]",
      "The first form invokes a hook's program, the second a function that a module exports.\n"
      "data_in: the packet; for raw tracepoints the arguments, 8 bytes each\n"
-     "TYPE:HEX: i32:2a, i64:ffffffffffffffff\n"
+     "TYPE:HEX: i32:2a, i64:ffffffffffffffff; floats as their bits: f32:3f800000, "
+     "f64:3ff0000000000000\n"
      "Exit status 134: the program trapped.",
      prog_run},
     {"prog", "unload", "Unload a program", "PROG", kProgSyntax, prog_unload},

@@ -107,17 +107,26 @@ int run_hook(const FoundProgram& program, const RunRequest& request, const Outpu
   return run.trap ? kExitTrapped : 0;
 }
 
-// "i32:2a" as a value of the type that the function wants, a letter of struct wring_export_get.
+// Types whose values are one number: as written, and as the letters of struct wring_export_get. Floats are their bits.
+constexpr struct {
+  const char* name;
+  char letter;
+} kTypes[] = {{"i32", 'i'}, {"i64", 'l'}, {"f32", 'f'}, {"f64", 'd'}};
+
+bool is_narrow(char letter) { return letter == 'i' || letter == 'f'; }
+
+// "i32:2a" as a value of the type that the function wants.
 std::uint64_t parse_argument(const std::string& text, char wanted) {
   std::size_t colon = text.find(':');
-  std::string type = text.substr(0, colon);
-  char letter = type == "i32" ? 'i' : type == "i64" ? 'l' : '?';
+  char letter = '?';
+  for (const auto& type : kTypes)
+    if (text.substr(0, colon) == type.name) letter = type.letter;
   if (colon == std::string::npos || letter == '?')
-    throw usage_error("argument '" + text + "': expected i32:HEX or i64:HEX");
+    throw usage_error("argument '" + text + "': expected i32:HEX, i64:HEX, f32:HEX or f64:HEX");
   if (letter != wanted)
     throw Failure("argument '" + text + "': the function takes another type there");
   return parse_number("0x" + text.substr(colon + 1), "argument " + text, 0,
-                      letter == 'i' ? UINT32_MAX : UINT64_MAX);
+                      is_narrow(letter) ? UINT32_MAX : UINT64_MAX);
 }
 
 int run_export(const FoundProgram& program, const RunRequest& request, const Output& out) {
@@ -134,8 +143,8 @@ int run_export(const FoundProgram& program, const RunRequest& request, const Out
   }
   if (signature.kind != 0) throw Failure("export '" + name + "' is not a function");
   std::string params = field_text(signature.params), types = field_text(signature.results);
-  if ((params + types).find_first_not_of("il") != std::string::npos)
-    throw Failure("export '" + name + "': only i32 and i64 can be given and shown");
+  if ((params + types).find_first_not_of("ilfd") != std::string::npos)
+    throw Failure("export '" + name + "': only integers and floats can be given and shown");
   if (request.arguments.size() != params.size())
     throw Failure("export '" + name + "' takes " + std::to_string(params.size()) +
                   " arguments, not " + std::to_string(request.arguments.size()));
@@ -164,8 +173,10 @@ int run_export(const FoundProgram& program, const RunRequest& request, const Out
   json["results"] = Json::array();
   for (std::size_t i = 0; i < results.size(); i++) {
     char text[32];
-    std::snprintf(text, sizeof(text), "%s:%llx", types[i] == 'i' ? "i32" : "i64",
-                  static_cast<unsigned long long>(results[i]));
+    for (const auto& type : kTypes)
+      if (types[i] == type.letter)
+        std::snprintf(text, sizeof(text), "%s:%llx", type.name,
+                      static_cast<unsigned long long>(results[i]));
     json["results"].push_back(text);
     if (!out.json()) say("%s\n", text);
   }

@@ -32,7 +32,8 @@ constexpr rlim_t kChildBytes = rlim_t{1} << 30;
 constexpr unsigned kNobody = 65534;
 
 struct DebugInfo {
-  std::uint32_t code_begin = 0;  // DWARF's addresses count from the first byte of the code section's contents
+  std::uint32_t code_begin =
+      0;  // DWARF's addresses count from the first byte of the code section's contents
   std::vector<DebugSection> sections;
 };
 
@@ -162,8 +163,7 @@ std::vector<SourceLine> source_lines(const std::vector<std::uint8_t>& module,
   if (pid < 0) return unknown;
   if (pid == 0) child(to->get(), info, offsets);
   to.reset();
-  std::string answer =
-      read_all(from, offsets.size() * (2 * sizeof(std::uint32_t) + kMaxFileBytes));
+  std::string answer = read_all(from, offsets.size() * (2 * sizeof(std::uint32_t) + kMaxFileBytes));
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }

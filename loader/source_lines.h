@@ -9,7 +9,8 @@
 namespace wring::loader {
 
 struct SourceLine {
-  std::string file;  // guest-controlled bytes; relative to the directory of compilation where it lies below that
+  std::string
+      file;  // guest-controlled bytes; relative to the directory of compilation where it lies below that
   std::uint32_t line = 0;  // 0: unknown, then file is empty
 };
 

@@ -75,3 +75,13 @@ kernel_modules() {
 	done
 	return 1
 }
+
+# spec_features PATH: what modules of a conformance script may contain, by its group, as wring-host names it.
+spec_features() {
+	case $1 in
+	*/w2-*) echo 2.0 ;;
+	*/w3-*) echo 3.0 ;;
+	*/p-threads/*) echo threads ;;
+	*) echo all ;;
+	esac
+}

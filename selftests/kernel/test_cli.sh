@@ -305,7 +305,12 @@ fails 1 "no export 'nosuch'" prog run cli_module export nosuch
 fails 1 "export 'memory' is not a function" prog run cli_module export memory
 fails 1 'takes 2 arguments, not 1' prog run cli_module export add args i32:1
 fails 1 'another type' prog run cli_module export add args i32:1 i64:1
-fails 2 'expected i32:HEX' prog run cli_module export add args f32:1 i32:1
+fails 1 'another type' prog run cli_module export add args f32:1 i32:1
+fails 2 'expected i32:HEX' prog run cli_module export add args u32:1 i32:1
+works 'name fpu_module' prog load "$guest/fpu_module.wasm"
+works '^f64:4000000000000000$' prog run fpu_module export average args f32:3f800000 f64:4008000000000000
+fails 1 'only integers and floats' prog run fpu_module export swap
+try prog unload fpu_module
 fails 2 'not between|not a number' prog run cli_module export add args i32:1ffffffff i32:1
 fails 2 'not a number' prog run cli_module export add args i32:x i32:1
 fails 1 'name one of its exports' prog run cli_module

@@ -257,6 +257,45 @@ static void test_text(int program)
 	free(bytes);
 }
 
+/* A program with a memory of so many pages and swap(address, value); or -errno. */
+static int load_memory(uint32_t pages)
+{
+	struct wasm w = WASM_INIT;
+
+	wasm_memory(&w, pages, 16);
+	wasm_export(&w, "swap",
+		    WASM_FUNCTION(&w, wasm_type(&w, "ii", "i"), "", OP_LOCAL_GET, 0, OP_I32_LOAD, 2,
+				  0, OP_LOCAL_GET, 0, OP_LOCAL_GET, 1, OP_I32_STORE, 2, 0));
+	return load(&w, "memory", NULL);
+}
+
+/* Address space and pages of released memories are used again: cleared, and no more of them than the memory has. */
+static void test_reuse(void)
+{
+	static const uint32_t sizes[] = { 4, 1, 4, 2, 16, 1, 16 };
+	uint32_t round, page, dirty, escapes;
+	uint64_t seen;
+	int program;
+
+	for (round = 0; round < sizeof(sizes) / sizeof(sizes[0]); round++) {
+		program = load_memory(sizes[round]);
+		tap_ok(program >= 0, "a memory of %u pages: %s", sizes[round],
+		       device_error.message);
+		dirty = escapes = 0;
+		for (page = 0; page < 18; page++) {
+			seen = 0;
+			if (!call(program, "swap", page << 16, ~0u, 2, &seen))
+				escapes += page >= sizes[round];
+			dirty += seen != 0;
+		}
+		tap_eq(dirty, 0, "is zero");
+		tap_eq(escapes, 0, "and ends where it should");
+		close(program);
+		/* The program goes, and its memory with it, after a grace period. */
+		usleep(200000);
+	}
+}
+
 /* The binary comes back as it was given, in one piece or cut off. */
 static void test_binary(void)
 {
@@ -471,6 +510,7 @@ int main(void)
 	test_text(program);
 	test_kill(program);
 	close(program);
+	test_reuse();
 	test_binary();
 	test_placement();
 	test_registry();

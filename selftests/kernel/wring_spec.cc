@@ -2,10 +2,7 @@
 // wring-spec: runs conformance scripts inside the kernel and reports in TAP, one line per script.
 #include <sys/resource.h>
 
-#include <cctype>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -15,21 +12,8 @@
 namespace {
 
 const char kUsage[] =
-    "usage: wring-spec [--strict] [--verbose] [--list LIST --dir DIR] [FILE.json]...\n"
-    "Runs conformance scripts through /dev/wring: the files given, and those LIST names below "
-    "DIR.\n";
-
-// Paths of a list file: one per line, '#' begins a comment.
-bool read_list(const std::string& path, const std::string& dir, std::vector<std::string>* files) {
-  std::ifstream in(path);
-  if (!in) return false;
-  for (std::string line; std::getline(in, line);) {
-    line.erase(line.find('#') == std::string::npos ? line.size() : line.find('#'));
-    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back()))) line.pop_back();
-    if (!line.empty()) files->push_back(dir + "/" + line);
-  }
-  return true;
-}
+    "usage: wring-spec [--strict] [--verbose] [--known LIST] FILE.json...\n"
+    "Runs conformance scripts through /dev/wring. LIST names commands that are known to fail.\n";
 
 // What the script's group (a directory of its path) is about, which decides what its modules may contain.
 unsigned features_of(const std::string& path) {
@@ -42,7 +26,6 @@ unsigned features_of(const std::string& path) {
 
 int main(int argc, char** argv) {
   wring::host::SpecOptions options;
-  std::string list, dir = ".";
   std::vector<std::string> files;
   for (int i = 1; i < argc; i++) {
     std::string arg = argv[i];
@@ -50,18 +33,14 @@ int main(int argc, char** argv) {
       options.strict = true;
     } else if (arg == "--verbose") {
       options.verbose = true;
-    } else if ((arg == "--list" || arg == "--dir") && i + 1 < argc) {
-      (arg == "--list" ? list : dir) = argv[++i];
+    } else if (arg == "--known" && i + 1 < argc) {
+      options.known = argv[++i];
     } else if (arg[0] == '-') {
       std::fputs(kUsage, stderr);
       return 2;
     } else {
       files.push_back(arg);
     }
-  }
-  if (!list.empty() && !read_list(list, dir, &files)) {
-    std::fprintf(stderr, "wring-spec: cannot read %s\n", list.c_str());
-    return 2;
   }
   if (files.empty()) {
     std::fputs(kUsage, stderr);
