@@ -4,8 +4,9 @@
 // Method. The modules consist of clang's output for the benchmark kernels, all linked into one module whose functions
 // are repeated to the size wanted. Each size is compiled in a process of its own, several times if it is small; the
 // figures are medians of processor time, and the growth of the process's peak resident size over what it was with the
-// module's bytes in memory. Wring compiles on one thread; node runs with --single-threaded, so that its compilers do too.
-// "First instruction" is from the bytes to the return of an exported function that does nothing, instantiation included.
+// module's bytes in memory. Wring compiles on one thread; node runs with --single-threaded, so that its compilers do
+// too. "First instruction" is from the bytes to the return of an exported function that does nothing, instantiation
+// included.
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>

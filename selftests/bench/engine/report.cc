@@ -65,8 +65,9 @@ std::string to_markdown(const Table& table) {
   for (size_t e = 1; e < table.engines.size(); e++) out += "---:|";
   out += "\n";
   for (const Row& row : table.rows) {
-    out += "| " + row.kernel + " | " +
-           format("%.2f ±%.0f%%", row.cells[0].median() / 1000, row.cells[0].spread() * 100) + " |";
+    const Cell& first = row.cells[0];
+    out += "| " + row.kernel + " | ";
+    out += format("%.2f ±%.0f%% |", first.median() / 1000, first.spread() * 100);
     for (size_t e = 1; e < table.engines.size(); e++) {
       double r = table.ratio(row, e);
       out += r > 0 ? format(" %.2f ±%.0f%% |", r, row.cells[e].spread() * 100) : " - |";

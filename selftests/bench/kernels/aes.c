@@ -24,8 +24,8 @@ static void prepare(void)
 		q ^= q << 4;
 		if (q & 0x80)
 			q ^= 0x09;
-		sbox[p] = q ^ (u8)(q << 1 | q >> 7) ^ (u8)(q << 2 | q >> 6) ^ (u8)(q << 3 | q >> 5) ^
-			  (u8)(q << 4 | q >> 4) ^ 0x63;
+		sbox[p] = q ^ (u8)(q << 1 | q >> 7) ^ (u8)(q << 2 | q >> 6) ^
+			  (u8)(q << 3 | q >> 5) ^ (u8)(q << 4 | q >> 4) ^ 0x63;
 	} while (p != 1);
 	sbox[0] = 0x63;
 	for (u32 i = 0; i < 256; i++) {
@@ -45,7 +45,8 @@ static void prepare(void)
 static NOINLINE void encrypt(u32 *block)
 {
 	const u32 *key = round_keys;
-	u32 a = block[0] ^ key[0], b = block[1] ^ key[1], c = block[2] ^ key[2], d = block[3] ^ key[3];
+	u32 a = block[0] ^ key[0], b = block[1] ^ key[1];
+	u32 c = block[2] ^ key[2], d = block[3] ^ key[3];
 
 	for (u32 round = 0; round < 10; round++) {
 		u32 e, f, g, h;

@@ -31,7 +31,8 @@ static NOINLINE void block(const u32 *key, u32 *out)
 	}
 	out[0] = x0 + key[0], out[1] = x1 + key[1], out[2] = x2 + key[2], out[3] = x3 + key[3];
 	out[4] = x4 + key[4], out[5] = x5 + key[5], out[6] = x6 + key[6], out[7] = x7 + key[7];
-	out[8] = x8 + key[8], out[9] = x9 + key[9], out[10] = x10 + key[10], out[11] = x11 + key[11];
+	out[8] = x8 + key[8], out[9] = x9 + key[9];
+	out[10] = x10 + key[10], out[11] = x11 + key[11];
 	out[12] = x12 + key[12], out[13] = x13 + key[13];
 	out[14] = x14 + key[14], out[15] = x15 + key[15];
 }

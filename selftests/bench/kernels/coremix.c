@@ -95,7 +95,9 @@ static NOINLINE u16 do_states(void)
 		}
 		switch (state) {
 		case START:
-			state = is_digit ? INT : c == '+' || c == '-' ? SIGN : c == '.' ? POINT : INVALID;
+			state = is_digit		? INT :
+				c == '+' || c == '-'	? SIGN :
+				c == '.'		? POINT : INVALID;
 			break;
 		case SIGN:
 			state = is_digit ? INT : c == '.' ? POINT : INVALID;

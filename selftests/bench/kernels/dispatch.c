@@ -31,7 +31,9 @@ static u32 line(const struct shape *s, u32 scale)
 
 u64 run(u32 n)
 {
-	static u32 (*const measures[])(const struct shape *, u32) = { square, rectangle, triangle, line };
+	static u32 (*const measures[])(const struct shape *, u32) = {
+		square, rectangle, triangle, line
+	};
 	u32 state = 17;
 	u64 sum = 0;
 

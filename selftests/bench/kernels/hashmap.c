@@ -51,7 +51,7 @@ u64 run(u32 n)
 		u32 state = 7 + n;
 
 		for (u32 i = 0; i < SLOTS; i++)
-			slots[i] = (struct slot){};
+			slots[i] = (struct slot) { 0 };
 		for (u32 i = 0; i < SLOTS / 2; i++)
 			insert(next_random(&state) | 2, i);
 		state = 7 + n;

@@ -10,8 +10,8 @@ static NOINLINE void relax(double (*to)[SIZE], double (*from)[SIZE])
 {
 	for (u32 i = 1; i < SIZE - 1; i++)
 		for (u32 j = 1; j < SIZE - 1; j++)
-			to[i][j] = 0.2 * (from[i][j] + from[i][j - 1] + from[i][j + 1] + from[i - 1][j] +
-					  from[i + 1][j]);
+			to[i][j] = 0.2 * (from[i][j] + from[i][j - 1] + from[i][j + 1] +
+					  from[i - 1][j] + from[i + 1][j]);
 }
 
 u64 run(u32 n)

@@ -15,9 +15,11 @@ static u32 append(u32 at, const char *piece)
 static void prepare(void)
 {
 	static const char *const members[] = {
-		"{\"id\":12345,\"name\":\"a \\\"quoted\\\" name\",\"tags\":[1,2.5e3,-7,null],\"on\":true}",
+		"{\"id\":12345,\"name\":\"a \\\"quoted\\\" name\","
+		"\"tags\":[1,2.5e3,-7,null],\"on\":true}",
 		"{\"x\":[[1,2],[3,4],[]],\"text\":\"plain text of some length\", \"off\" : false }",
-		"{\"deep\":{\"er\":{\"est\":[{\"v\":0.125}]}},\"empty\":{},\"esc\":\"\\u00e9\\n\\t\"}",
+		"{\"deep\":{\"er\":{\"est\":[{\"v\":0.125}]}},"
+		"\"empty\":{},\"esc\":\"\\u00e9\\n\\t\"}",
 	};
 	u32 at = append(0, "[");
 

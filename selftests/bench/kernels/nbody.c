@@ -41,8 +41,11 @@ u64 run(u32 n)
 	for (u32 i = 0; i < COUNT(bodies); i++) {
 		double k = i;
 
-		bodies[i] = (struct body){ k * 5, 3 - k, k * k * 0.25, 0.25 * (k - 2), 0.5, -0.125 * k,
-					   i ? 0.01 : 40 };
+		bodies[i] = (struct body) {
+			.x = k * 5, .y = 3 - k, .z = k * k * 0.25,
+			.vx = 0.25 * (k - 2), .vy = 0.5, .vz = -0.125 * k,
+			.mass = i ? 0.01 : 40,
+		};
 	}
 	while (n--) {
 		for (u32 step = 0; step < 100; step++)

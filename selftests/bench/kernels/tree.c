@@ -14,7 +14,7 @@ static NOINLINE struct node *insert(struct node *node, u32 key)
 {
 	if (!node) {
 		node = &pool[used++];
-		*node = (struct node){ .key = key, .count = 1 };
+		*node = (struct node) { .key = key, .count = 1 };
 	} else if (key < node->key) {
 		node->left = insert(node->left, key);
 	} else if (key > node->key) {
