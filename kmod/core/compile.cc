@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // The compiler's pipeline: functions are compiled callees first, so that a caller knows how much stack is used
-// below it, each in an arena that is reset for the next.
+// below it, each in memory that is used again for the next.
 #include "core/compile.h"
 
 #include "core/base/new.h"
@@ -73,7 +73,7 @@ Err ModuleCompiler::function(u32 func, Diag* diag) {
       1 + static_cast<u32>(min<u64>(graph.cost(func), kMaxScaledCost) / kBytesPerFuel);
   options.tail_bytes = result->tail_bytes;
 
-  function_arena.reset();
+  function_arena.rewind({});
   {
     ir::Function f(&function_arena);
     TRY(compile_to_ir(request, graph, func, &f, nullptr, diag));

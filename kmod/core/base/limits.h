@@ -65,6 +65,8 @@ constexpr u32 kExceptionPoolBytes = 8 * 1024;
 constexpr u64 kMaxExceptionBytes = u64{4} << 20;
 // Fuel is handed out in slices of this size where the host may be asked to yield between them.
 constexpr u32 kFuelSlice = 1u << 20;
+// The same where vector registers are in use, which in a kernel means that the task cannot be preempted.
+constexpr u32 kFpuFuelSlice = 1u << 16;
 // Bulk operations cost one unit of fuel for this many bytes.
 constexpr u32 kBulkBytesPerFuel = 64;
 

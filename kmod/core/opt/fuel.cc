@@ -6,7 +6,7 @@
 // A loop is short if nothing is called in it, no other loop is within it, and a condition that is tested in every
 // iteration compares a counter with a constant, such that it fails after a bounded number of steps.
 #include "core/ir/cfg.h"
-#include "core/opt/passes.h"
+#include "core/opt/gvn.h"
 
 namespace wring::opt {
 
@@ -67,21 +67,6 @@ u64 successes(const Test& t) {
       if (!t.has_entry || !down || !is_tame) return kForever;
       return low < limit ? 1 : static_cast<u64>(low - limit) / down + 2;
     default: return kForever;
-  }
-}
-
-Op inverse_of(Op op) {
-  switch (op) {
-    case Op::kEq: return Op::kNe;
-    case Op::kNe: return Op::kEq;
-    case Op::kLtS: return Op::kGeS;
-    case Op::kLtU: return Op::kGeU;
-    case Op::kLeS: return Op::kGtS;
-    case Op::kLeU: return Op::kGtU;
-    case Op::kGtS: return Op::kLeS;
-    case Op::kGtU: return Op::kLeU;
-    case Op::kGeS: return Op::kLtS;
-    default: return Op::kLtU;
   }
 }
 
@@ -170,7 +155,7 @@ class ShortLoops {
       type = condition.operand_type;
       if (!is_const(condition.arg[1], &test.bound)) return kForever;
     }
-    if (!yes) test.op = inverse_of(test.op);
+    if (!yes) test.op = inverse(test.op);
     test.bits = type == Type::kI64 ? 64 : 32;
     counter = strip_add(counter, &test.add);
     const Inst& phi = at(counter);

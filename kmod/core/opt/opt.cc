@@ -7,6 +7,16 @@
 
 namespace wring::opt {
 
+namespace {
+
+bool has_loops(const ir::Function& f) {
+  for (const ir::Block& block : f.blocks)
+    if (block.is_loop_header) return true;
+  return false;
+}
+
+}  // namespace
+
 Err optimize(ir::Function* f, PassObserver* observer, Diag* diag) {
   Arena scratch(f->arena->budget());
   if (!scratch.alloc(1)) return diag->no_memory();
@@ -24,15 +34,19 @@ Err optimize(ir::Function* f, PassObserver* observer, Diag* diag) {
   TRY(clean_up_control_flow(f, &scratch, diag));
   TRY(done("cleanup"));
   TRY(ir::split_critical_edges(f, diag));
-  TRY(hoist_invariants(f, &scratch, diag));
-  TRY(done("licm"));
-  TRY(number_values(f, &scratch, diag));
-  TRY(done("gvn again"));
-  TRY(eliminate_dead_code(f, &scratch, diag));
-  TRY(done("dce again"));
-  TRY(clean_up_control_flow(f, &scratch, diag));
+  // What a second round would find elsewhere is not worth its time.
+  if (has_loops(*f)) {
+    TRY(hoist_invariants(f, &scratch, diag));
+    TRY(done("licm"));
+    TRY(number_values(f, &scratch, diag));
+    TRY(done("gvn again"));
+    TRY(eliminate_dead_code(f, &scratch, diag));
+    TRY(done("dce again"));
+    TRY(clean_up_control_flow(f, &scratch, diag));
+    TRY(done("cleanup again"));
+  }
   TRY(duplicate_returns(f, &scratch, diag));
-  TRY(done("cleanup again"));
+  TRY(done("returns"));
   TRY(ir::split_critical_edges(f, diag));
   TRY(relax_metering(f, &scratch, diag));
   return done("metering");

@@ -156,7 +156,7 @@ extern "C" unsigned int wring_invoke(wring_instance* instance, unsigned int func
   vmctx->stack_top = nullptr;
   u32 reason = WRING_TRAP_HostError;
   if (!stack || use_stack(vmctx, stack, stack_bytes)) {
-    u64 slice = min<u64>(*fuel, kFuelSlice);
+    u64 slice = min<u64>(*fuel, code.plan.uses_fpu ? kFpuFuelSlice : kFuelSlice);
     vmctx->fuel = static_cast<i64>(slice);
     vmctx->fuel_reserve = *fuel - slice;
     reason = enter(instance, func, argv);

@@ -96,7 +96,8 @@ bool refill(wring_vmctx* vmctx) {
       trap(vmctx, TrapReason::kFuelExhausted);
       return false;
     }
-    u64 slice = min<u64>(vmctx->fuel_reserve, kFuelSlice);
+    bool in_fpu_section = runtime::instance_of(vmctx->root)->in_fpu_section;
+    u64 slice = min<u64>(vmctx->fuel_reserve, in_fpu_section ? kFpuFuelSlice : kFuelSlice);
     vmctx->fuel_reserve -= slice;
     vmctx->fuel += static_cast<i64>(slice);
   }
