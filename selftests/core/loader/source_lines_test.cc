@@ -29,9 +29,9 @@ std::size_t find(const Module& module, const std::string& text, std::size_t from
   return static_cast<std::size_t>(at - module.begin());
 }
 
-// The only division of the module: local.get 0, i32.div_u, end.
+// The only division of the module: local.get of the second parameter, i32.div_u, end.
 std::uint32_t division(const Module& module) {
-  return static_cast<std::uint32_t>(find(module, std::string("\x20\x00\x6e\x0b", 4)) + 2);
+  return static_cast<std::uint32_t>(find(module, std::string("\x20\x01\x6e\x0b", 4)) + 2);
 }
 
 TEST(SourceLines, OfAnInstruction) {
