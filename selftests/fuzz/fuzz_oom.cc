@@ -91,12 +91,7 @@ void test_module(const uint8_t* data, size_t size) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (size == 0 || data[0] == 0) {
-    test_module(data, size);
-    return 0;
-  }
-  wring::test::Choices choices(data, size);
-  wring::test::Body bytes = wring::test::generate_module(&choices);
+  wring::test::Body bytes = wring::test::module_of_input(data, size);
   test_module(bytes.data(), bytes.size());
   return 0;
 }

@@ -267,4 +267,10 @@ Body generate_module(Choices* choices, const GenerateOptions& options) {
   return ModuleGenerator(choices, options).generate();
 }
 
+Body module_of_input(const uint8_t* data, size_t size) {
+  if (size == 0 || data[0] == 0) return Body(data, data + size);
+  Choices choices(data, size);
+  return generate_module(&choices);
+}
+
 }  // namespace wring::test

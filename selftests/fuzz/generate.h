@@ -68,6 +68,8 @@ struct ModuleShape {
 
 // Module bytes.
 Body generate_module(Choices* choices, const GenerateOptions& options = {});
+// What a fuzzer's input stands for: it is a module if it is empty or begins as one, else it chooses one.
+Body module_of_input(const uint8_t* data, size_t size);
 
 // One function's code entry: local declarations and instructions, with the final end.
 Body generate_function(Choices* choices, const ModuleShape& shape, u32 func);

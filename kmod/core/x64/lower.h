@@ -279,6 +279,10 @@ class Lowering {
 
   // ---- lower_float.cc
   bool has_avx() const { return target_.cpu & kCpuAvx; }
+  // The operands of a vector instruction begin with its result, which in SSE form is in the place of operand 1.
+  Operands vec_operands(VReg dst) const {
+    return has_avx() ? Operands().def(dst) : Operands().def_like(dst, 1);
+  }
   // A memory operand with these bytes. Not for what the module's author chose, if constants are blinded.
   AddressMatch constant_operand(u64 low, u64 high, u8 bytes);
   // v as an operand of which an instruction reads `bytes` bytes; a load or constant becomes a memory operand.

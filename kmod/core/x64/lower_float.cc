@@ -117,11 +117,7 @@ ra::VReg Lowering::vec2(VReg dst, VecOp op, VReg a, const Source& b, u8 imm8) {
   Payload p;
   p.vec = op;
   p.imm8 = imm8;
-  Operands ops;
-  if (has_avx())
-    ops.def(dst);
-  else
-    ops.def_like(dst, 1);
+  Operands ops = vec_operands(dst);
   ops.use(a);
   add_vec_source(&ops, &p, b);
   add_insn(Lir::kVec2, ops, p);
@@ -254,11 +250,7 @@ void Lowering::lower_min_max(Value v) {
   Payload p;
   p.bytes = bytes;
   p.flag = is_max;
-  Operands ops;
-  if (has_avx())
-    ops.def(result(v));
-  else
-    ops.def_like(result(v), 1);
+  Operands ops = vec_operands(result(v));
   add_insn(Lir::kFloatMin, ops.use(left).use(right), p);
 }
 

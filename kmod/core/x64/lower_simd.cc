@@ -104,11 +104,7 @@ ra::VReg SimdLowering::shift(VecOp op, VReg a, u8 count, VReg dst) {
   Payload p;
   p.vec = op;
   p.imm8 = count;
-  Operands ops;
-  if (has_avx())
-    ops.def(dst);
-  else
-    ops.def_like(dst, 1);
+  Operands ops = l_.vec_operands(dst);
   l_.add_insn(Lir::kVecShiftImm, ops.use(a), p);
   return dst;
 }

@@ -125,11 +125,7 @@ ra::VReg SimdLowering::insert(VecOp op, u32 lane, VReg a, const Source& b, VReg 
   p.vec = op;
   p.imm8 = static_cast<u8>(lane);
   p.src = b.kind;
-  Operands ops;
-  if (has_avx())
-    ops.def(dst);
-  else
-    ops.def_like(dst, 1);
+  Operands ops = l_.vec_operands(dst);
   ops.use(a);
   if (b.kind == Src::kMem)
     l_.add_address(&ops, &p, b.mem);
