@@ -199,7 +199,8 @@ Err compile_to_ir(const CompileRequest& request, const link::CallGraph& graph, u
   context.indirect_may_throw = graph.indirect_may_throw();
   TRY(ir::build(context, func, out, diag));
   if (observer) TRY(observer->after_pass("build", *out, diag));
-  return request.optimize ? opt::optimize(out, observer, diag) : opt::prepare(out, observer, diag);
+  TRY(request.optimize ? opt::optimize(out, observer, diag) : opt::prepare(out, observer, diag));
+  return request.check ? ir::verify_lowerable(*out, diag) : Err::kOk;
 }
 
 Err compile_module(const CompileRequest& request, Arena* arena, CodeBuilder* code,

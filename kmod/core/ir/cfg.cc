@@ -40,6 +40,7 @@ class Analysis {
   void cold();
   bool final_order();
   bool remove_unreachable_preds();
+  bool forward_phis();
   bool renumber();
 
   bool is_back_edge(BlockId from, BlockId to) const { return info_[to].rpo <= info_[from].rpo; }
@@ -257,6 +258,31 @@ bool Analysis::remove_unreachable_preds() {
   return true;
 }
 
+// Replaces phis of blocks that are entered from one block only by what they merge: one value.
+bool Analysis::forward_phis() {
+  Span<Value> forwarded;  // by phi: the value that stands for it, plus one; made when there is one
+  for (BlockId block : order_) {
+    Vec<Value>& list = f_->blocks[block].insts;
+    if (f_->insts[list[0]].op != Op::kPhi || single_pred(f_->blocks[block]) == kNone) continue;
+    if (!forwarded.data()) forwarded = f_->arena->make_array<Value>(f_->insts.size());
+    if (!forwarded.data()) return false;
+    u32 phis = 0;
+    for (; f_->insts[list[phis]].op == Op::kPhi; phis++) {
+      // What dominates the block comes before it in the order: such an argument stands for itself by now.
+      Value arg = f_->args(list[phis])[0];
+      forwarded[list[phis]] = forwarded[arg] ? forwarded[arg] : arg + 1;
+    }
+    for (u32 i = phis; i < list.size(); i++) list[i - phis] = list[i];
+    if (!list.resize(list.size() - phis)) return false;
+  }
+  if (!forwarded.data()) return true;
+  for (BlockId block : order_)
+    for (Value v : f_->blocks[block].insts)
+      for (Value& arg : f_->args(v))
+        if (forwarded[arg]) arg = forwarded[arg] - 1;
+  return true;
+}
+
 bool Analysis::renumber() {
   for (Info& info : info_) info.rpo = kNone;
   for (u32 i = 0; i < order_.size(); i++) info_[order_[i]].rpo = i;
@@ -283,7 +309,8 @@ bool Analysis::renumber() {
 
 Err Analysis::run() {
   info_ = f_->arena->make_array<Info>(f_->blocks.size());
-  if (!info_.data() || !depth_first() || !remove_unreachable_preds()) return Err::kNoMemory;
+  if (!info_.data() || !depth_first() || !remove_unreachable_preds() || !forward_phis())
+    return Err::kNoMemory;
   dominators();
   if (!loops()) return Err::kNoMemory;
   cold();

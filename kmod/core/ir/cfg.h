@@ -7,14 +7,15 @@
 namespace wring::ir {
 
 // Removes unreachable blocks, renumbers the rest in reverse post-order (loops contiguous, cold blocks last
-// where the order allows), and fills in Block::idom, loop_depth, loop_header, is_loop_header, is_cold.
+// where the order allows), and fills in Block::idom, loop_depth, loop_header, is_loop_header, is_cold. Phis of
+// blocks with one predecessor (single_pred) give way to their argument. Whatever changes edges ends with this.
 Err analyze_cfg(Function* f, Diag* diag);
 
 // Puts an empty block on every edge from a block with several successors to one with several predecessors,
 // then analyzes again. Required by lowering. Several edges from one Switch to the same block share one such
 // block: it appears once per edge in the Switch's successors, and the Switch as often in its predecessors. A
 // block all of whose predecessors are one and the same block therefore counts as having one predecessor
-// (single_pred); it never starts with phis.
+// (single_pred).
 Err split_critical_edges(Function* f, Diag* diag);
 
 // The dominator tree's extent: block a dominates block b if b's number in preorder lies in a's interval.

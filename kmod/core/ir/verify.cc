@@ -15,6 +15,7 @@ class Verifier {
   Verifier(const Function& f, const char* pass, Diag* diag)
       : f_(f), pass_(pass), diag_(diag), arena_(kMaxCompileBytes) {}
   Err run();
+  Err lowerable();
 
  private:
   Err edges();
@@ -125,7 +126,7 @@ Err Verifier::order() {
 Err Verifier::block_shape(BlockId b) {
   const Block& block = f_.blocks[b];
   TRY(expect_block(!block.insts.empty(), b, "empty"));
-  bool phis = true;
+  bool phis = true, merges = !block.preds.empty() && single_pred(block) == kNone;
   for (u32 i = 0; i < block.insts.size(); i++) {
     Value v = block.insts[i];
     TRY(expect_block(v < f_.insts.size(), b, "instruction out of range"));
@@ -136,6 +137,7 @@ Err Verifier::block_shape(BlockId b) {
     TRY(expect(inst.block == b, v, "wrong block"));
     phis &= inst.op == Op::kPhi;
     TRY(expect(phis || inst.op != Op::kPhi, v, "phi after another instruction"));
+    TRY(expect(merges || inst.op != Op::kPhi, v, "phi where nothing meets"));
     TRY(expect(is_terminator(inst.op) == (i + 1 == block.insts.size()), v, "terminator not last"));
     if (Function::has_pool_args(inst.op)) {
       TRY(expect(inst.pool <= f_.pool.size() && inst.count <= f_.pool.size() - inst.pool, v,
@@ -151,7 +153,7 @@ Err Verifier::block_shape(BlockId b) {
   u32 succs = block.succs.size();
   bool fits = last == Op::kJump     ? succs == 1
               : last == Op::kBranch ? succs == 2
-              : last == Op::kSwitch ? succs >= 1
+              : last == Op::kSwitch ? succs >= 2
                                     : succs == 0;
   return expect_block(fits, b, "wrong number of successors");
 }
@@ -456,10 +458,26 @@ Err Verifier::run() {
   return Err::kOk;
 }
 
+Err Verifier::lowerable() {
+  Span<BlockId> only = arena_.make_array<BlockId>(f_.blocks.size());
+  if (!only.data()) return diag_->no_memory();
+  for (BlockId b = 0; b < f_.blocks.size(); b++) only[b] = single_pred(f_.blocks[b]);
+  for (BlockId b = 0; b < f_.blocks.size(); b++) {
+    const Block& block = f_.blocks[b];
+    for (BlockId succ : block.succs)
+      TRY(expect_block(block.succs.size() == 1 || only[succ] == b, b, "critical edge"));
+  }
+  return Err::kOk;
+}
+
 }  // namespace
 
 Err verify(const Function& f, const char* pass, Diag* diag) {
   return Verifier(f, pass, diag).run();
+}
+
+Err verify_lowerable(const Function& f, Diag* diag) {
+  return Verifier(f, "the last pass", diag).lowerable();
 }
 
 }  // namespace wring::ir

@@ -240,9 +240,7 @@ bool Cleanup::convert_ifs() {
 bool Cleanup::merge_lines() {
   u32 n = f_->blocks.size();
   Span<BlockId> merged_into = scratch_->make_array<BlockId>(n);
-  Span<Value> replacement = scratch_->make_array<Value>(f_->insts.size());
-  if (!merged_into.data() || !replacement.data()) return false;
-  for (u32 v = 0; v < replacement.size(); v++) replacement[v] = v;
+  if (!merged_into.data()) return false;
   for (BlockId b = 0; b < n; b++) merged_into[b] = b;
   bool any = false;
   for (BlockId head = 0; head < n; head++) {
@@ -255,12 +253,7 @@ bool Cleanup::merge_lines() {
       if (next <= head || tail.preds.size() != 1) break;
       block.insts.pop();  // the jump
       for (Value v : tail.insts) {
-        Inst& inst = f_->insts[v];
-        if (inst.op == Op::kPhi) {
-          replacement[v] = f_->pool[inst.pool];
-          continue;
-        }
-        inst.block = head;
+        f_->insts[v].block = head;
         if (!block.insts.push(v)) return false;
       }
       block.succs = tail.succs;
@@ -273,12 +266,8 @@ bool Cleanup::merge_lines() {
   }
   if (!any) return true;
   changed_ = true;
-  for (Block& block : f_->blocks) {
+  for (Block& block : f_->blocks)
     for (BlockId& pred : block.preds) pred = merged_into[pred];
-    for (Value v : block.insts)
-      for (Value& arg : f_->args(v))
-        while (replacement[arg] != arg) arg = replacement[arg];
-  }
   return true;
 }
 

@@ -117,6 +117,50 @@ TEST_F(Verify, UnlistedValuesAreNotUsed) {
   EXPECT_TRUE(list.resize(1));
   expect_error("not listed");
 }
+TEST_F(Verify, PhisAreWhereSomethingMeets) {
+  // b1's only predecessor is b0.
+  Inst phi = make_inst(Op::kPhi, Type::kI32);
+  phi.pool = f_.pool.size();
+  phi.count = 1;
+  EXPECT_TRUE(f_.pool.push(c_));
+  add(1, phi);
+  Vec<Value>& list = f_.blocks[1].insts;
+  swap(list[0], list[2]);
+  swap(list[1], list[2]);
+  expect_error("phi where nothing meets");
+}
+TEST_F(Verify, PhisWhereNothingMeetsAreForwarded) {
+  // The edge from b2 goes, the loop's too: what is left of the phi is x.
+  f_.blocks[0].succs[1] = 4;
+  f_.blocks[2].succs.clear();
+  EXPECT_TRUE(f_.blocks[4].preds.push(0));
+  f_.insts[f_.blocks[3].insts.back()] = make_inst(Op::kJump, Type::kVoid);
+  f_.blocks[3].succs.clear();
+  EXPECT_TRUE(f_.blocks[3].succs.push(4));
+  f_.blocks[3].preds.clear();
+  EXPECT_TRUE(f_.blocks[3].preds.push(1));
+  f_.insts[phi_].count = 1;
+  f_.pool[3] = c_;  // the return's: phi and y do not dominate it any more
+  Diag diag;
+  ASSERT_EQ(analyze_cfg(&f_, &diag), Err::kOk);
+  EXPECT_EQ(error(), "");
+  EXPECT_EQ(f_.insts[y_].arg[0], x_);
+  EXPECT_EQ(f_.blocks[f_.insts[y_].block].insts[0], y_);
+}
+TEST_F(Verify, SwitchesHaveACase) {
+  Inst one_way = make_inst(Op::kSwitch, Type::kVoid, c_);
+  one_way.block = 1;
+  f_.insts[f_.blocks[1].insts.back()] = one_way;
+  expect_error("wrong number of successors");
+}
+TEST_F(Verify, LoweringNeedsCriticalEdgesSplit) {
+  Diag diag;
+  EXPECT_EQ(verify_lowerable(f_, &diag), Err::kInvalid);  // the loop of b3
+  EXPECT_NE(std::string(diag.message).find("critical edge"), std::string::npos) << diag.message;
+  Diag split;
+  ASSERT_EQ(split_critical_edges(&f_, &split), Err::kOk);
+  EXPECT_EQ(verify_lowerable(f_, &split), Err::kOk) << split.message;
+}
 TEST_F(Verify, ImmediateDominators) {
   f_.blocks[3].idom = 1;
   expect_error("wrong immediate dominator");
