@@ -75,6 +75,7 @@ Err assign_slots(const LirFunction& f, const Liveness& live, const ScanResult& s
   Vec<u32> free_slots[2] = {Vec<u32>(arena),
                             Vec<u32>(arena)};  // per width; may name slots taken since
   Vec<u8> is_free(arena);                      // per unit
+  Vec<u8> is_wide(arena);                      // per unit: a slot keeps the width it was made with
   for (u32 point = 0; point < points; point++) {
     if (head[point] == kNone) continue;
     while (!busy.empty() && busy.top().until <= point) {
@@ -86,7 +87,8 @@ Err assign_slots(const LirFunction& f, const Liveness& live, const ScanResult& s
       u8 wide = f.vregs[v].slot_bytes == 16;
       u32& wish = preferred[hints->group(v)];
       u32 slot = kNone;
-      if (wish && is_free[wish - 1]) slot = wish - 1;
+      // Values of one group may differ in width: a scalar and the vector made in its register.
+      if (wish && is_free[wish - 1] && is_wide[wish - 1] == wide) slot = wish - 1;
       while (slot == kNone && !free_slots[wide].empty()) {
         u32 candidate = free_slots[wide].pop();
         if (is_free[candidate]) slot = candidate;
@@ -94,7 +96,9 @@ Err assign_slots(const LirFunction& f, const Liveness& live, const ScanResult& s
       if (slot == kNone) {
         bool skip = wide && out->count % 2;
         slot = out->count + skip;
-        if (!is_free.resize(usize{slot} + (wide ? 2 : 1))) return Err::kNoMemory;
+        usize units = usize{slot} + (wide ? 2 : 1);
+        if (!is_free.resize(units) || !is_wide.resize(units)) return Err::kNoMemory;
+        is_wide[slot] = wide;
         if (skip) {
           is_free[out->count] = 1;
           if (!free_slots[0].push(out->count)) return Err::kNoMemory;
