@@ -402,8 +402,10 @@ Err Builder::start_label(Frame* frame) {
   states_.clear();
   for (u32 i = frame->first; i != kNone; i = branches_[i].next)
     failed_ |= !states_.push(branches_[i].state);
+  // Exceptions lead out of inlined bodies, whose locals end there.
+  u32 scope = body_frame_ == 0 ? own_locals_ : locals_.size();
   State common;
-  if (failed_ || !locals_.find_merge(states_.span(), &common)) return diag_->no_memory();
+  if (failed_ || !locals_.find_merge(states_.span(), scope, &common)) return diag_->no_memory();
 
   // One row per changed local, then one per result; columns are branches.
   u32 changed = locals_.changed().size();

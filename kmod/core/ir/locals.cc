@@ -44,10 +44,10 @@ bool LocalState::move_to(State state) {
 }
 
 // Notes the assignment of *state as one of the merge's and goes to the parent.
-void LocalState::visit(State* state) {
+void LocalState::visit(State* state, u32 scope) {
   Node& node = nodes_[*state];
   node.mark = merge_;
-  if (seen_[node.local] != merge_) {
+  if (node.local < scope && seen_[node.local] != merge_) {
     seen_[node.local] = merge_;
     ok_ &= changed_.push(node.local);
   }
@@ -55,7 +55,7 @@ void LocalState::visit(State* state) {
   *state = node.parent;
 }
 
-bool LocalState::find_merge(Span<const State> states, State* ancestor) {
+bool LocalState::find_merge(Span<const State> states, u32 scope, State* ancestor) {
   merge_++;
   changed_.clear();
   if (!seen_.resize(values_.size())) return false;
@@ -63,7 +63,7 @@ bool LocalState::find_merge(Span<const State> states, State* ancestor) {
   for (State state : states.slice(1, states.size() - 1)) {
     // Climbs from the younger of the two until they meet, or until a node that an earlier state passed.
     while (state != common && nodes_[state].mark != merge_)
-      visit(state > common ? &state : &common);
+      visit(state > common ? &state : &common, scope);
   }
   *ancestor = common;
   return ok_;

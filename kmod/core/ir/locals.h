@@ -24,9 +24,9 @@ class LocalState {
   State current() const { return current_; }
   [[nodiscard]] bool move_to(State state);
 
-  // Prepares the merge of `states` (at least one): finds their nearest common ancestor and the locals assigned
-  // on the way from it to any of them. changed() lists these, without duplicates.
-  [[nodiscard]] bool find_merge(Span<const State> states, State* ancestor);
+  // Prepares the merge of `states` (at least one): finds their nearest common ancestor and those of the first `scope`
+  // locals that were assigned on the way from it to any of them. changed() lists these, without duplicates.
+  [[nodiscard]] bool find_merge(Span<const State> states, u32 scope, State* ancestor);
   Span<u32> changed() { return changed_.span(); }
 
   // Steps taken so far, for the builder's work limit.
@@ -40,7 +40,7 @@ class LocalState {
     Value old;  // the local's value in the parent
     u32 mark;   // number of the merge that last visited it
   };
-  void visit(State* state);
+  void visit(State* state, u32 scope);
 
   Vec<Value> values_;
   Vec<Node> nodes_;
