@@ -11,8 +11,38 @@ namespace {
 constexpr u32 kSavedBytes = 8;  // the caller's vmctx
 constexpr Reg kTemp = kR10;     // neither argument nor result
 
+// What a bridge's call returns to: a nop with a memory operand that no other code has, whose displacement is the size
+// of the bridge's area.
+constexpr u32 kReturnMarker = 0x2504'1f0f;
+
+// From the caller's vmctx, in kVmCtx, to the callee's. The code's address is in kScratch after it.
+void emit_switch(Assembler* as, u64 vmctx, u64 code_address) {
+  as->mov_imm(kScratch, vmctx);
+  for (usize field = WRING_VMCTX_BRIDGED_BEGIN; field < WRING_VMCTX_BRIDGED_END; field += 8) {
+    as->mov(Size::k64, kTemp, vmctx_field(field));
+    as->mov_store(Size::k64, vmctx_field(field, kScratch), kTemp);
+  }
+  as->mov(Size::k64, kVmCtx, kScratch);
+  as->mov(Size::k64, kMemoryBase, vmctx_field(WRING_VMCTX_OFFSET(memory_base)));
+  as->mov_imm(kScratch, code_address);
+}
+
+// Words on the stack, from the lowest on.
+void emit_copy(Assembler* as, u32 bytes, const Mem& to, const Mem& from) {
+  for (u32 at = 0; at < bytes; at += 8) {
+    Mem source = from, target = to;
+    source.disp += static_cast<i32>(at);
+    target.disp += static_cast<i32>(at);
+    as->mov(Size::k64, kTemp, source);
+    as->mov_store(Size::k64, target, kTemp);
+  }
+}
+
 }  // namespace
 
+// The frame, downwards: the caller's return address, its vmctx, the area, the bridge's return address. Who calls by a
+// tail call in a function that a bridge called returns to that bridge: then its frame will do for this one as well,
+// or becomes this one's where its area is too small. Tail calls between instances thus take no stack.
 Err emit_bridge(const FuncType& type, u64 vmctx, u64 code_address, const Target& target,
                 u32 tail_bytes, CodeBuilder* code, u32* offset, Diag* diag) {
   Arena scratch(kStubArenaBytes);
@@ -21,31 +51,25 @@ Err emit_bridge(const FuncType& type, u64 vmctx, u64 code_address, const Target&
   if (!layout_call(type, &scratch, &layout)) return diag->no_memory();
   u32 area = static_cast<u32>(align_up(max(layout.area_bytes(), tail_bytes), 16));
   u32 outer = area + kSavedBytes + kReturnAddressBytes;  // the caller's area
+  Mem marker = {kScratch, kNoReg, 0, false, 0}, old_area = {kScratch, kNoReg, 0, false, 4};
+  Label entry = as.here(), bridged = as.new_label(), larger = as.new_label();
+  Label call = as.new_label(), thrown = as.new_label(), leave = as.new_label();
 
-  Label entry = as.here();
   if (target.ibt) as.endbr64();
+  as.mov(Size::k64, kScratch, stack(0));
+  as.alu_imm(Alu::kCmp, Size::k32, marker, static_cast<i32>(kReturnMarker));
+  as.jcc(kCcE, bridged);
   as.push(kVmCtx);
   if (area) as.alu_imm(Alu::kSub, Size::k64, kRsp, static_cast<i32>(area));
-  as.mov_imm(kScratch, vmctx);
-  for (usize field = WRING_VMCTX_BRIDGED_BEGIN; field < WRING_VMCTX_BRIDGED_END; field += 8) {
-    as.mov(Size::k64, kTemp, vmctx_field(field));
-    as.mov_store(Size::k64, vmctx_field(field, kScratch), kTemp);
-  }
-  for (u32 at = 0; at < layout.param_bytes; at += 8) {
-    as.mov(Size::k64, kTemp, stack(outer + at));
-    as.mov_store(Size::k64, stack(at), kTemp);
-  }
-  as.mov(Size::k64, kVmCtx, kScratch);
-  as.mov(Size::k64, kMemoryBase, vmctx_field(WRING_VMCTX_OFFSET(memory_base)));
-  as.mov_imm(kScratch, code_address);
+  emit_copy(&as, layout.param_bytes, stack(0), stack(outer));
+  as.bind(call);
+  emit_switch(&as, vmctx, code_address);
   emit_indirect_call(&as, target, kScratch);
   as.call_site(kNone, area + kSavedBytes);
-  for (u32 at = 0; at < layout.result_bytes; at += 8) {
-    as.mov(Size::k64, kTemp, stack(at));
-    as.mov_store(Size::k64, stack(outer + at), kTemp);
-  }
+  as.data32(kReturnMarker);
+  as.data32(area);
+  emit_copy(&as, layout.result_bytes, stack(outer), stack(0));
   Mem exception = vmctx_field(WRING_VMCTX_OFFSET(exception));
-  Label thrown = as.new_label(), leave = as.new_label();
   as.mov(Size::k64, kTemp, exception);
   as.test(Size::k64, kTemp, kTemp);
   as.jcc(kCcNe, thrown);
@@ -60,6 +84,21 @@ Err emit_bridge(const FuncType& type, u64 vmctx, u64 code_address, const Target&
   as.mov(Size::k64, kScratch, stack(area));
   as.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(exception), kScratch), kTemp);
   as.jmp(leave);
+
+  as.bind(bridged);
+  as.alu_imm(Alu::kCmp, Size::k32, old_area, static_cast<i32>(area));
+  as.jcc(kCcB, larger);
+  emit_switch(&as, vmctx, code_address);
+  emit_indirect_jump(&as, target, kScratch);
+  // The arguments move to where the larger area begins; the call puts its return address below.
+  as.bind(larger);
+  as.mov(Size::k32, kTemp, old_area);
+  as.mov(Size::k64, kScratch, kRsp);
+  i32 shift = static_cast<i32>(kReturnAddressBytes) - static_cast<i32>(area);
+  as.lea(Size::k64, kRsp, {kRsp, kTemp, 0, false, shift});
+  emit_copy(&as, layout.param_bytes, stack(0),
+            {kScratch, kNoReg, 0, false, static_cast<i32>(kReturnAddressBytes)});
+  as.jmp(call);
   TRY(as.finish(diag));
   *offset = as.offset_of(entry);
   return Err::kOk;

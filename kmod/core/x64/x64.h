@@ -119,8 +119,10 @@ Err emit_hook_entry(const HookEntry& entry, const Target& target, CodeBuilder* c
 // saves the caller's r14 in the qword just below its own return address (runtime/trap.cc walks
 // through it), copies the bridged fields of the caller's vmctx (WRING_VMCTX_BRIDGED_*) to the
 // callee's, copies stack arguments and results, leaves the fuel in its register, and on return
-// restores r14, reloads r15 from it and hands vmctx->exception on. Adds a CallSite with func kNone and origin
-// = the distance from rsp at its call to its own return address. On a trap the callee unwinds past it.
+// restores r14, reloads r15 from it and hands vmctx->exception on. Reached by a tail call from a function that a
+// bridge called it goes on in that one's frame: chains of tail calls between instances take a constant stack. Adds a
+// CallSite with func kNone and origin = the distance from rsp at its call to its own return address. On a trap the
+// callee unwinds past it.
 Err emit_bridge(const FuncType& type, u64 vmctx, u64 code_address, const Target& target,
                 u32 tail_bytes, CodeBuilder* code, u32* offset, Diag* diag);
 
