@@ -56,13 +56,13 @@ class EngineTest : public ::testing::Test {
     for (unsigned i = 0; wring_module_import(out->module, i, &desc) == 0; i++)
       functions += desc.kind == 0;
     bindings.resize(functions);
-    wring_target target = wring_posix_target();
     wring_compile_options options = {};
     options.functions = bindings.data();
     options.function_count = functions;
     options.target = &target;
     options.check = 1;
     options.metered = 1;
+    options.unoptimized = unoptimized;
     if (int e = wring_compile(out->module, &options, &out->code, &error)) return e;
     return wring_posix_place(out->code, &error);
   }
@@ -128,6 +128,9 @@ class EngineTest : public ::testing::Test {
   wring_store* store = nullptr;
   std::vector<Loaded> loaded;
   wring_error error = {};
+  // How what is loaded next is compiled.
+  wring_target target = wring_posix_target();
+  bool unoptimized = false;
 };
 
 #define EXPECT_VALUE(result, expected)                  \
