@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// What the allocator takes for granted of LIR, and emission after it. Checked wherever compilations are, after lowering;
-// a stage that relies on something else adds it here. (ir/verify.h is the same for the IR.)
+// The LIR verifier: what the allocator, and emission after it, take for granted of LIR. Runs after lowering wherever
+// compilations are checked; a stage that relies on something else adds it here. (ir/verify.h is the same for the IR.)
 //
 //  - Blocks cover the instructions in order, none is empty. Where a block has several successors, each of these has no
 //    other predecessor and no parameters. Who passes arguments has one successor and ends in an instruction without

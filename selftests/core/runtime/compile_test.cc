@@ -63,7 +63,8 @@ TEST_F(CompileTest, BooleansOfBooleans) {
     (if (block $or (result i32)
           (br_if $or (i32.const 1)
             (block $and (result i32)
-              (br_if $and (i32.const 0) (i32.eqz (local.get $a))) (drop) (i32.ne (local.get $b) (i32.const 0))))
+              (br_if $and (i32.const 0) (i32.eqz (local.get $a)))
+              (drop) (i32.ne (local.get $b) (i32.const 0))))
           (drop)
           (block $and (result i32)
             (br_if $and (i32.const 0) (i32.eqz (local.get $c))) (drop) (i32.eqz (local.get $a))))
@@ -117,8 +118,8 @@ TEST_F(CompileTest, ExceptionsOutOfInlinedBodies) {
   });
 }
 
-// Instances that call each other by tail calls: one module twice, whose table entry 0 is the other's function. `sink`
-// takes more parameters than there are registers for, so that the stack areas differ.
+// Instances that call each other by tail calls: one module twice, at 0 and 1 of the table, and a smaller one at 3.
+// `sink` takes more parameters than there are registers for, so that the areas of the bridges differ.
 constexpr char kTailCaller[] = R"((module
   (type $step (func (param i64) (result i64)))
   (type $sink (func (param i64 i64 i64 i64 i64 i64 i64 i64 i64 i64) (result i64)))
@@ -127,19 +128,30 @@ constexpr char kTailCaller[] = R"((module
     (if (i64.eqz (local.get 0)) (then (return (i64.const 42))))
     (if (i64.eqz (i64.rem_u (local.get 0) (i64.const 5)))
       (then (return_call_indirect (type $sink)
-        (i64.sub (local.get 0) (i64.const 1)) (i64.const 2) (i64.const 3) (i64.const 4) (i64.const 5)
+        (i64.sub (local.get 0) (i64.const 1))
+        (i64.const 2) (i64.const 3) (i64.const 4) (i64.const 5)
         (i64.const 6) (i64.const 7) (i64.const 8) (i64.const 9) (local.get 0) (i32.const 2))))
-    (return_call_indirect (type $step) (i64.sub (local.get 0) (i64.const 1)) (i32.const OTHER)))
+    (return_call_indirect (type $step) (i64.sub (local.get 0) (i64.const 1))
+      (select (i32.const 3) (i32.const OTHER)
+        (i64.eqz (i64.rem_u (local.get 0) (i64.const 7))))))
   (func $sink (export "sink") (type $sink)
     (if (i64.ne (i64.add (local.get 0) (i64.const 1)) (local.get 9)) (then (unreachable)))
     (if (i64.ne (local.get 8) (i64.const 9)) (then (unreachable)))
     (return_call_indirect (type $step) (local.get 0) (i32.const OTHER)))
-  (func (export "f") (param i64) (result i64)
+  (func (export "f") (param i64 i32) (result i64)
     ;; Not a tail call: what follows runs in this instance again.
-    (i64.add (call_indirect (type $step) (local.get 0) (i32.const OTHER)) (global.get $own)))
+    (i64.add (call_indirect (type $step) (local.get 0) (local.get 1)) (global.get $own)))
   (global $own i64 (i64.const OWN))
   (elem (i32.const SELF) $step)
   SINK))";
+
+constexpr char kSmallTailCaller[] = R"((module
+  (type $step (func (param i64) (result i64)))
+  (import "t" "table" (table $t 4 funcref))
+  (func $step (type $step)
+    (if (i64.eqz (local.get 0)) (then (return (i64.const 42))))
+    (return_call_indirect (type $step) (i64.sub (local.get 0) (i64.const 1)) (i32.const 0)))
+  (elem (i32.const 3) $step)))";
 
 std::string tail_caller(int self, int own) {
   std::string text = kTailCaller;
@@ -159,11 +171,13 @@ TEST_F(CompileTest, TailCallsBetweenInstancesTakeNoStack) {
     wring_instance* tables = load(R"((module (table (export "table") 4 funcref)))");
     wring_instance* a = load(tail_caller(0, 1000), {from(tables, "table")});
     wring_instance* b = load(tail_caller(1, 2000), {from(tables, "table")});
-    for (unsigned long long steps : {0, 1, 4, 5, 6, 23, 1'000'000}) {
-      EXPECT_VALUE(call(a, "f", {steps}), 1042u);
-      EXPECT_VALUE(call(b, "f", {steps}), 2042u);
-      EXPECT_VALUE(call(a, "step", {steps}), 42u);
-    }
+    load(kSmallTailCaller, {from(tables, "table")});
+    for (unsigned long long steps : {0, 1, 4, 5, 6, 7, 23, 35, 1'000'000})
+      for (unsigned long long first : {0, 1, 3}) {
+        EXPECT_VALUE(call(a, "f", {steps, first}), 1042u);
+        EXPECT_VALUE(call(b, "f", {steps, first}), 2042u);
+        EXPECT_VALUE(call(a, "step", {steps}), 42u);
+      }
   });
 }
 
