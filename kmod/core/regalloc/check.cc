@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 // The allocation checker: follows every read of a value back to the value's definition.
 //
-// A demand says "this place must hold that vreg here". Uses create demands; going backward, moves rename their
-// place, block parameters rename their vreg, the definition of the vreg in that place fulfils them. Whatever
-// else writes a demanded place, or a demand that reaches the function's entry, is an error. Per block the
-// demands at its beginning grow until nothing changes. Nothing here is shared with the allocator but the
-// interface headers.
+// Each block is walked once, forward, keeping track of what every place holds: the value of a vreg defined in the
+// block, what another place held at the block's beginning, or nothing of use. A read of the former must be of that
+// vreg; a read of the latter is a demand on the beginning: "this place must hold that vreg here". What the places
+// hold at the end, as far as the block writes them, is kept as the block's summary. Demands then go from each block
+// to its predecessors, through their summaries (and from parameters to arguments), each of them once: a block is
+// looked at again only for demands that are new, in sweeps from the last block to the first. A demand that meets
+// another value, or that reaches the function's entry, is an error. Nothing here is shared with the allocator but
+// the interface headers.
 #include "core/regalloc/allocate.h"
 
 #include "core/base/limits.h"
@@ -13,27 +16,61 @@
 namespace wring::ra {
 namespace {
 
-// A unit of storage: a register, or 8 bytes of a slot.
+// A unit of storage: a register, or 8 bytes of a slot. Values of 16 bytes have one register, or two slot units of
+// which the first is even (check_place): which half a unit holds follows from its number.
 constexpr u32 kFirstSlot = 32;
 
+// What a unit holds.
+struct Source {
+  enum Kind : u8 {
+    kBeginning,  // what unit `of` held at the block's beginning
+    kValue,      // vreg `of`
+    kLost        // nothing of use since instruction `of`
+  } kind;
+  // The moves on the way let through only values of some sizes and classes.
+  u8 sizes;    // in bytes: kNarrow, kWide or both
+  u8 classes;  // bit per RegClass
+  u32 of;
+};
+constexpr u8 kNarrow = 8, kWide = 16;
+constexpr u8 kBothClasses = 3;
+constexpr u8 class_bit(RegClass cls) { return static_cast<u8>(1 << static_cast<u8>(cls)); }
+
+struct Write {
+  u32 unit;
+  Source source;
+};
 struct Demand {
   u32 unit;
   VReg vreg;
-  u32 part;  // which 8 bytes of the vreg; registers hold it whole (part 0)
 };
 
 class Checker {
  public:
   Checker(const LirFunction& f, const RegEnv& env, const AllocationResult& result, Arena* arena,
           Diag* diag)
-      : f_(f), env_(env), result_(result), arena_(arena), diag_(diag), wanted_(arena) {}
+      : f_(f),
+        env_(env),
+        result_(result),
+        arena_(arena),
+        diag_(diag),
+        written_(arena),
+        queue_(arena) {}
   Err run();
 
  private:
-  struct Want {
+  // Of the block that is looked at.
+  struct Unit {
+    u32 written;  // stamp: `source` is what it holds, else what it held at the beginning
+    Source source;
+    u32 demanded;  // stamp: at the beginning it must hold `vreg`
     VReg vreg;
-    u32 part;
-    u32 stamp;
+  };
+  struct Summary {
+    Span<Write> writes;
+    Vec<Demand> demands;  // at the beginning
+    u32 first_edge;       // in taken_
+    bool queued;
   };
 
   Err fail(const char* what) {
@@ -46,15 +83,21 @@ class Checker {
   Err check_place(Allocation a, u32 bytes, RegClass cls);
   Err check_operands();
   Err check_overlaps();
-  Err walk(BlockIndex b);
+  Err init();
+  Err summarize(BlockIndex b);
+  void reload(BlockIndex b);
+  Err take_demands(BlockIndex b);
+  Err queue_preds(BlockIndex b, u32 sweep);
+  bool push(u64 item);
+  u64 pop();
   Err instruction();
-  Err undo(const Edit& edit);
-  Err want(u32 unit, VReg vreg, u32 part);
-  Err want(Allocation a, VReg vreg);
-  // Fulfils the demands on the place, which `vreg` is written to; an error if others want it.
-  Err fulfil(Allocation a, VReg vreg, bool* wanted);
-  bool wanted(u32 unit) const { return wants_[unit].stamp == stamp_; }
-  void forget(u32 unit) { wants_[unit].stamp = 0; }
+  void do_edit(const Edit& edit);
+  Source get(u32 unit) const;
+  Source get(Allocation a, u32 bytes) const;
+  void set(u32 unit, Source source);
+  void set(Allocation a, u32 bytes, Source source);
+  Err demand(u32 unit, VReg vreg, Source source);
+  Err demand_at_beginning(u32 unit, VReg vreg);
   u32 bytes_of(VReg v) const { return f_.vregs[v].slot_bytes; }
   static u32 unit_of(Allocation a) {
     return a.kind == Allocation::kReg ? a.index : kFirstSlot + a.index;
@@ -75,42 +118,89 @@ class Checker {
   RegMask allowed_ = 0;    // allocatable registers
   RegMask mentioned_ = 0;  // and those that fixed operands ask for or edits may use
   Span<u32> first_edit_;   // per instruction and one more
-  Span<Want> wants_;       // per unit
+  Span<Summary> summaries_;
+  Summary* block_ = nullptr;  // the one that is looked at
+  Span<Unit> units_;
   u32 stamp_ = 0;
-  Vec<u32> wanted_;             // units that were wanted during the walk
-  Span<Span<Demand>> demands_;  // per block: at its beginning
-  Span<u32> param_index_;  // per vreg, during a walk: index of the successor's parameter plus one
+  bool out_of_memory_ = false;
+  Vec<u32> written_;       // units written in the block, each once
+  Span<u32> taken_;        // per edge: how many of the successor's demands have been taken
+  Span<u32> param_index_;  // per vreg: its index among its block's parameters plus one
+  Vec<u64> queue_;         // a heap: sweep << 32 | blocks from the end
 };
+
+Err Checker::init() {
+  u32 blocks = f_.blocks.size(), edges = 0;
+  units_ = arena_->make_array<Unit>(usize{kFirstSlot} + result_.slots);
+  summaries_ = arena_->make_array<Summary>(blocks);
+  param_index_ = arena_->make_array<u32>(usize{f_.vregs.size()} + 1);
+  if (!units_.data() || !summaries_.data() || !param_index_.data()) return Err::kNoMemory;
+  for (BlockIndex b = 0; b < blocks; b++) {
+    summaries_[b].demands.init(arena_);
+    summaries_[b].first_edge = edges;
+    edges += f_.blocks[b].succs.size();
+    Span<VReg> params = f_.blocks[b].params;
+    for (u32 i = 0; i < params.size(); i++) param_index_[params[i]] = i + 1;
+  }
+  taken_ = arena_->make_array<u32>(usize{edges} + 1);
+  return taken_.data() ? Err::kOk : Err::kNoMemory;
+}
 
 Err Checker::run() {
   TRY(check_shape());
+  TRY(init());
   u32 blocks = f_.blocks.size();
-  wants_ = arena_->make_array<Want>(usize{kFirstSlot} + result_.slots);
-  demands_ = arena_->make_array<Span<Demand>>(blocks);
-  param_index_ = arena_->make_array<u32>(usize{f_.vregs.size()} + 1);
-  Span<u8> queued = arena_->make_array<u8>(blocks);
-  Vec<BlockIndex> work(arena_);
-  if (!wants_.data() || !demands_.data() || !param_index_.data() || !queued.data())
-    return Err::kNoMemory;
-  for (BlockIndex b = 0; b < blocks; b++) {
-    if (!work.push(b)) return Err::kNoMemory;
-    queued[b] = 1;
+  for (BlockIndex b = blocks; b-- > 0;) {
+    TRY(summarize(b));
+    TRY(take_demands(b));
+    summaries_[b].queued = false;
+    if (!block_->demands.empty()) TRY(queue_preds(b, 0));
   }
-  while (!work.empty()) {
-    BlockIndex b = work.pop();
-    queued[b] = 0;
-    u32 before = demands_[b].size();
-    TRY(walk(b));
-    if (demands_[b].size() == before) continue;
-    for (BlockIndex pred : f_.blocks[b].preds) {
-      if (queued[pred]) continue;
-      queued[pred] = 1;
-      if (!work.push(pred)) return Err::kNoMemory;
-    }
+  while (!queue_.empty()) {
+    u64 next = pop();
+    BlockIndex b = blocks - 1 - static_cast<u32>(next);
+    reload(b);
+    block_->queued = false;
+    u32 before = block_->demands.size();
+    TRY(take_demands(b));
+    if (block_->demands.size() != before) TRY(queue_preds(b, static_cast<u32>(next >> 32)));
   }
   inst_ = 0;
-  if (!demands_[0].empty()) return fail("a value is read that was never written");
+  if (!summaries_[0].demands.empty()) return fail("a value is read that was never written");
   return Err::kOk;
+}
+
+// The demands of b are new to its predecessors: those before it are looked at in this sweep, others in the next.
+// The first sweep looks at every block without being asked.
+Err Checker::queue_preds(BlockIndex b, u32 sweep) {
+  for (BlockIndex pred : f_.blocks[b].preds) {
+    if (summaries_[pred].queued || (sweep == 0 && pred < b)) continue;
+    summaries_[pred].queued = true;
+    u64 when = sweep + (pred < b ? 0 : 1);
+    if (!push(when << 32 | (f_.blocks.size() - 1 - pred))) return Err::kNoMemory;
+  }
+  return Err::kOk;
+}
+
+bool Checker::push(u64 item) {
+  if (!queue_.push(item)) return false;
+  for (u32 i = queue_.size() - 1; i > 0 && queue_[i] < queue_[(i - 1) / 2]; i = (i - 1) / 2)
+    swap(queue_[i], queue_[(i - 1) / 2]);
+  return true;
+}
+
+u64 Checker::pop() {
+  u64 top = queue_[0];
+  queue_[0] = queue_.back();
+  queue_.pop();
+  for (u32 i = 0;;) {
+    u32 child = 2 * i + 1;
+    if (child >= queue_.size()) return top;
+    if (child + 1 < queue_.size() && queue_[child + 1] < queue_[child]) child++;
+    if (queue_[i] <= queue_[child]) return top;
+    swap(queue_[i], queue_[child]);
+    i = child;
+  }
 }
 
 // Everything that does not need data flow.
@@ -226,68 +316,113 @@ Err Checker::check_overlaps() {
   return Err::kOk;
 }
 
-Err Checker::want(u32 unit, VReg vreg, u32 part) {
-  Want& w = wants_[unit];
-  if (wanted(unit)) {
-    if (w.vreg == vreg && w.part == part) return Err::kOk;
-    return fail("one place is to hold two values");
+Source Checker::get(u32 unit) const {
+  const Unit& u = units_[unit];
+  if (u.written == stamp_) return u.source;
+  return {Source::kBeginning, kNarrow | kWide, kBothClasses, unit};
+}
+
+// What the place holds as a value of that many bytes: the units of a wide slot must hold the two halves of one.
+Source Checker::get(Allocation a, u32 bytes) const {
+  Source first = get(unit_of(a));
+  if (a.kind == Allocation::kReg || bytes == kNarrow) return first;
+  Source second = get(unit_of(a) + 1);
+  first.sizes &= second.sizes;
+  first.classes &= second.classes;
+  bool in_slot = first.kind == Source::kBeginning && first.of >= kFirstSlot;
+  if (second.kind != first.kind || second.of != first.of + in_slot)
+    return {Source::kLost, 0, 0, inst_};
+  return first;
+}
+
+void Checker::set(u32 unit, Source source) {
+  Unit& u = units_[unit];
+  if (u.written != stamp_ && !written_.push(unit)) out_of_memory_ = true;
+  u.written = stamp_;
+  u.source = source;
+}
+
+void Checker::set(Allocation a, u32 bytes, Source source) {
+  set(unit_of(a), source);
+  if (a.kind == Allocation::kReg || bytes == kNarrow) return;
+  if (source.kind == Source::kBeginning && source.of >= kFirstSlot) source.of++;
+  set(unit_of(a) + 1, source);
+}
+
+Err Checker::demand_at_beginning(u32 unit, VReg vreg) {
+  Unit& u = units_[unit];
+  if (u.demanded == stamp_)
+    return u.vreg == vreg ? Err::kOk : fail("one place is to hold two values");
+  u.demanded = stamp_;
+  u.vreg = vreg;
+  return block_->demands.push({unit, vreg}) ? Err::kOk : Err::kNoMemory;
+}
+
+// `unit`, which holds `source`, must hold vreg.
+Err Checker::demand(u32 unit, VReg vreg, Source source) {
+  if (source.kind == Source::kLost) {
+    inst_ = source.of;
+    return fail("a clobbered register is read later");
   }
-  w = {vreg, part, stamp_};
-  return wanted_.push(unit) ? Err::kOk : Err::kNoMemory;
+  u32 bytes = bytes_of(vreg);
+  if (!(source.sizes & bytes) || !(source.classes & class_bit(f_.vregs[vreg].cls)))
+    return fail("a move does not fit its value");
+  if (source.kind == Source::kValue)
+    return source.of == vreg ? Err::kOk : fail("a value is overwritten before it is read");
+  TRY(demand_at_beginning(source.of, vreg));
+  bool whole = unit < kFirstSlot && source.of >= kFirstSlot && bytes == kWide;
+  return whole ? demand_at_beginning(source.of + 1, vreg) : Err::kOk;
 }
 
-Err Checker::want(Allocation a, VReg vreg) {
-  for (u32 part = 0; part < units_of(a, vreg); part++) TRY(want(unit_of(a) + part, vreg, part));
-  return Err::kOk;
-}
-
-Err Checker::fulfil(Allocation a, VReg vreg, bool* was_wanted) {
-  u32 units = units_of(a, vreg), matching = 0;
-  for (u32 part = 0; part < units; part++) {
-    u32 unit = unit_of(a) + part;
-    if (!wanted(unit)) continue;
-    if (wants_[unit].vreg != vreg || wants_[unit].part != part)
-      return fail("a value is overwritten before it is read");
-    forget(unit);
-    matching++;
-  }
-  if (matching != 0 && matching != units) return fail("part of a value is overwritten");
-  *was_wanted = matching != 0;
-  return Err::kOk;
-}
-
-// One walk from the end of the block to its beginning.
-Err Checker::walk(BlockIndex b) {
+// Walks the block forward.
+Err Checker::summarize(BlockIndex b) {
   const LirBlock& block = f_.blocks[b];
+  block_ = &summaries_[b];
   stamp_++;
-  wanted_.clear();
-  inst_ = block.end - 1;
-  for (BlockIndex succ : block.succs) {
-    Span<VReg> params = f_.blocks[succ].params;
-    for (u32 i = 0; i < params.size(); i++) param_index_[params[i]] = i + 1;
-    for (const Demand& demand : demands_[succ]) {
-      u32 param = param_index_[demand.vreg];
-      TRY(want(demand.unit, param ? block.args[param - 1] : demand.vreg, demand.part));
-    }
-    for (VReg param : params) param_index_[param] = 0;
-  }
-  for (u32 i = block.end; i-- > block.begin;) {
+  written_.clear();
+  for (u32 i = block.begin; i < block.end; i++) {
     inst_ = i;
+    for (u32 e = first_edit_[i]; e < first_edit_[i + 1]; e++) do_edit(result_.edits[e]);
     TRY(instruction());
-    for (u32 e = first_edit_[i + 1]; e-- > first_edit_[i];) TRY(undo(result_.edits[e]));
   }
-  u32 count = 0;
-  for (u32 unit : wanted_) {
-    if (!wanted(unit)) continue;
-    wanted_[count++] = unit;
-    forget(unit);  // a unit can be listed twice
+  block_->writes = arena_->make_array<Write>(written_.size());
+  if (out_of_memory_ || (!written_.empty() && !block_->writes.data())) return Err::kNoMemory;
+  for (u32 i = 0; i < written_.size(); i++)
+    block_->writes[i] = {written_[i], units_[written_[i]].source};
+  return Err::kOk;
+}
+
+// Back to the state in which an earlier look at the block left off.
+void Checker::reload(BlockIndex b) {
+  block_ = &summaries_[b];
+  stamp_++;
+  for (const Write& write : block_->writes) {
+    units_[write.unit].written = stamp_;
+    units_[write.unit].source = write.source;
   }
-  WRING_ASSERT(count >= demands_[b].size());
-  if (count == demands_[b].size()) return Err::kOk;
-  demands_[b] = arena_->make_array<Demand>(count);
-  if (!demands_[b].data()) return Err::kNoMemory;
-  for (u32 i = 0; i < count; i++)
-    demands_[b][i] = {wanted_[i], wants_[wanted_[i]].vreg, wants_[wanted_[i]].part};
+  for (const Demand& demand : block_->demands) {
+    units_[demand.unit].demanded = stamp_;
+    units_[demand.unit].vreg = demand.vreg;
+  }
+}
+
+// What successors have come to demand since the last look at the block must hold at its end.
+Err Checker::take_demands(BlockIndex b) {
+  const LirBlock& block = f_.blocks[b];
+  u32* taken = &taken_[block_->first_edge];
+  for (u32 s = 0; s < block.succs.size(); s++) {
+    const LirBlock& succ = f_.blocks[block.succs[s]];
+    const Vec<Demand>& demands = summaries_[block.succs[s]].demands;
+    // A block that is its own successor finds new demands while it goes.
+    for (; taken[s] < demands.size(); taken[s]++) {
+      auto [unit, vreg] = demands[taken[s]];
+      inst_ = block.end - 1;
+      u32 param = param_index_[vreg];
+      if (param && param <= succ.params.size() && succ.params[param - 1] == vreg)
+        vreg = block.args[param - 1];
+      TRY(demand(unit, vreg, get(unit)));
+    }
+  }
   return Err::kOk;
 }
 
@@ -295,48 +430,48 @@ Err Checker::instruction() {
   const LirInst& inst = f_.insts[inst_];
   Span<Operand> operands = f_.operands_of(inst_);
   for (u32 k = 0; k < operands.size(); k++) {
-    if (operands[k].kind != OperandKind::kDef) continue;
-    bool was_wanted;
-    TRY(fulfil(result_.operands[inst.operands + k], operands[k].vreg, &was_wanted));
+    const Operand& op = operands[k];
+    if (op.kind != OperandKind::kUse) continue;
+    Allocation a = result_.operands[inst.operands + k];
+    u32 at = inst_;
+    for (u32 part = 0; part < units_of(a, op.vreg); part++)
+      TRY(demand(unit_of(a) + part, op.vreg, get(unit_of(a) + part)));
+    inst_ = at;
   }
   for (RegMask rest = inst.clobbers; rest; rest &= rest - 1)
-    if (wanted(count_trailing_zeros(rest))) return fail("a clobbered register is read later");
-  for (u32 k = 0; k < operands.size(); k++)
-    if (operands[k].kind == OperandKind::kUse)
-      TRY(want(result_.operands[inst.operands + k], operands[k].vreg));
+    set(count_trailing_zeros(rest), {Source::kLost, 0, 0, inst_});
+  for (u32 k = 0; k < operands.size(); k++) {
+    const Operand& op = operands[k];
+    if (op.kind == OperandKind::kDef)
+      set(result_.operands[inst.operands + k], bytes_of(op.vreg),
+          {Source::kValue, kNarrow | kWide, kBothClasses, op.vreg});
+  }
   return Err::kOk;
 }
 
-// What must hold before the edit for the demands after it to be met.
-Err Checker::undo(const Edit& edit) {
-  u32 to = unit_of(edit.to);
-  if (edit.kind == Edit::kSwap) {
-    u32 from = unit_of(edit.from);
-    if (from == to) return Err::kOk;
-    bool want_from = wanted(from), want_to = wanted(to);
-    Want a = wants_[from], b = wants_[to];
-    forget(from);
-    forget(to);
-    if ((want_from && bytes_of(a.vreg) > edit.bytes) || (want_to && bytes_of(b.vreg) > edit.bytes))
-      return fail("a swap is too narrow for its value");
-    if (want_from) TRY(want(to, a.vreg, a.part));
-    if (want_to) TRY(want(from, b.vreg, b.part));
-    return Err::kOk;
+void Checker::do_edit(const Edit& edit) {
+  auto through = [&](Source source, u32 sizes) {
+    source.sizes &= static_cast<u8>(sizes);
+    source.classes &= class_bit(edit.cls);
+    return source;
+  };
+  if (edit.kind == Edit::kRemat) {
+    VReg vreg = f_.operands_of(edit.remat)[0].vreg;
+    Source source = {Source::kValue, kNarrow | kWide, kBothClasses, vreg};
+    if (f_.vregs[vreg].remat != edit.remat) source = {Source::kLost, 0, 0, inst_};
+    set(edit.to, edit.bytes, through(source, edit.bytes));
+    return;
   }
-  // The value that is moved: whatever is wanted in the first unit; the others must agree.
-  u32 units = edit.to.kind == Allocation::kReg ? 1 : edit.bytes / 8;
-  VReg vreg = kNone;
-  for (u32 part = 0; part < units; part++)
-    if (wanted(to + part)) vreg = wants_[to + part].vreg;
-  if (vreg == kNone) return Err::kOk;
-  if (bytes_of(vreg) != edit.bytes || f_.vregs[vreg].cls != edit.cls)
-    return fail("a move does not fit its value");
-  bool was_wanted;
-  TRY(fulfil(edit.to, vreg, &was_wanted));
-  if (edit.kind == Edit::kMove) return want(edit.from, vreg);
-  if (f_.vregs[vreg].remat != edit.remat || f_.operands_of(edit.remat)[0].vreg != vreg)
-    return fail("the wrong value is recomputed");
-  return Err::kOk;
+  Source from = get(edit.from, edit.bytes);
+  if (edit.kind == Edit::kMove) {
+    set(edit.to, edit.bytes, through(from, edit.bytes));
+    return;
+  }
+  // Registers, which are exchanged as far as the edit is wide.
+  u32 sizes = edit.bytes == kWide ? kNarrow | kWide : kNarrow;
+  Source to = get(edit.to, edit.bytes);
+  set(edit.to, edit.bytes, through(from, sizes));
+  set(edit.from, edit.bytes, through(to, sizes));
 }
 
 }  // namespace
