@@ -371,6 +371,7 @@ Err split_critical_edges(Function* f, Diag* diag) {
         source;  // as a target: the last block whose edges to it were split, and the block put there
     BlockId middle;
     BlockId first;   // as a target: the blocks put on its edges, linked by next[]
+    bool is_shared;  // as a target: edges lead there from more than one block
     BlockId target;  // as a source: the target `middle_there` is about
     BlockId middle_there;
   };
@@ -378,14 +379,16 @@ Err split_critical_edges(Function* f, Diag* diag) {
   Span<PerBlock> info = f->arena->make_array<PerBlock>(n);
   Vec<BlockId> next(f->arena);  // by new block number - n
   if (!info.data()) return diag->no_memory();
-  for (PerBlock& b : info) b.source = b.first = b.target = kNone;
+  for (BlockId b = 0; b < n; b++) {
+    info[b].source = info[b].first = info[b].target = kNone;
+    info[b].is_shared = !f->blocks[b].preds.empty() && single_pred(f->blocks[b]) == kNone;
+  }
   for (BlockId from = 0; from < n; from++) {
     u32 succs = f->blocks[from].succs.size();
     for (u32 i = 0; succs > 1 && i < succs; i++) {
       BlockId to = f->blocks[from].succs[i];
       if (info[to].source != from) {
-        const Block& target = f->blocks[to];
-        if (target.preds.size() == 1 || single_pred(target) != kNone) continue;
+        if (!info[to].is_shared) continue;
         info[to].source = from;
         info[to].middle = split_edge(f, from, to);
         if (info[to].middle == kNone || !next.push(info[to].first)) return diag->no_memory();

@@ -10,7 +10,7 @@ namespace {
 
 class PhiPass {
  public:
-  PhiPass(Function* f, Arena* scratch) : f_(f), scratch_(scratch), uses_(scratch), work_(scratch) {}
+  PhiPass(Function* f, Arena* scratch) : f_(f), scratch_(scratch), uses_(scratch), work_(scratch), again_(scratch) {}
   bool run();
 
  private:
@@ -20,13 +20,19 @@ class PhiPass {
   };
   Value resolve(Value v);
   bool add_use(Value arg, Value phi);
+  Value only_argument(Value phi);
+  void replace(Value phi, Value same);
 
   Function* f_;
   Arena* scratch_;
   Span<Value> replacement_;  // by value; chains are shortened as they are followed
-  Span<u32> first_use_;      // by value: phis that use it, in uses_
+  Span<u32> first_use_;      // by value: phis that use it or what it replaces, in uses_
+  Span<u8> queued_;          // by value: in work_
   Vec<Use> uses_;
-  Vec<Value> work_;
+  // Each phi once, in the order of the blocks: what a phi merges has mostly been looked at before. Then those whose
+  // arguments have changed since.
+  Vec<Value> work_, again_;
+  bool failed_ = false;
 };
 
 Value PhiPass::resolve(Value v) {
@@ -46,11 +52,44 @@ bool PhiPass::add_use(Value arg, Value phi) {
   return true;
 }
 
+// What the phi merges besides itself, or kNone if that is not one value.
+Value PhiPass::only_argument(Value phi) {
+  Value same = kNone;
+  for (Value arg : f_->args(phi)) {
+    arg = resolve(arg);
+    if (arg == phi || arg == same) continue;
+    if (same != kNone) return kNone;
+    same = arg;
+  }
+  return same;
+}
+
+// The users of the phi that are left become users of the value in its place.
+void PhiPass::replace(Value phi, Value same) {
+  replacement_[phi] = same;
+  u32* end = &first_use_[phi];
+  while (*end != kNone) {
+    Use& use = uses_[*end];
+    if (replacement_[use.phi] != use.phi) {
+      *end = use.next;
+      continue;
+    }
+    if (!queued_[use.phi]) {
+      queued_[use.phi] = 1;
+      failed_ |= !again_.push(use.phi);
+    }
+    end = &use.next;
+  }
+  *end = first_use_[same];
+  first_use_[same] = first_use_[phi];
+}
+
 bool PhiPass::run() {
   u32 values = f_->insts.size();
   replacement_ = scratch_->make_array<Value>(values);
   first_use_ = scratch_->make_array<u32>(values);
-  if (!replacement_.data() || !first_use_.data()) return false;
+  queued_ = scratch_->make_array<u8>(values);
+  if (!replacement_.data() || !first_use_.data() || !queued_.data()) return false;
   for (Value v = 0; v < values; v++) {
     replacement_[v] = v;
     first_use_[v] = kNone;
@@ -59,33 +98,24 @@ bool PhiPass::run() {
     for (Value v : block.insts) {
       if (f_->insts[v].op != Op::kPhi) break;
       if (!work_.push(v)) return false;
+      queued_[v] = 1;
       // Only phis are looked at again when their arguments change.
       for (Value arg : f_->args(v))
         if (f_->insts[arg].op == Op::kPhi && !add_use(arg, v)) return false;
     }
   bool changed = false;
   while (!work_.empty()) {
-    Value phi = work_.pop();
-    if (replacement_[phi] != phi) continue;
-    Value same = kNone;
-    bool trivial = true;
-    for (Value arg : f_->args(phi)) {
-      arg = resolve(arg);
-      if (arg == phi || arg == same) continue;
-      if (same != kNone) {
-        trivial = false;
-        break;
-      }
-      same = arg;
+    again_.clear();
+    for (Value phi : work_) {
+      queued_[phi] = 0;
+      if (replacement_[phi] != phi) continue;
+      Value same = only_argument(phi);
+      if (same == kNone) continue;
+      replace(phi, same);
+      changed = true;
     }
-    if (!trivial || same == kNone) continue;
-    replacement_[phi] = same;
-    changed = true;
-    bool is_phi = f_->insts[same].op == Op::kPhi;
-    for (u32 u = first_use_[phi]; u != kNone; u = uses_[u].next) {
-      if (!work_.push(uses_[u].phi)) return false;
-      if (is_phi && !add_use(same, uses_[u].phi)) return false;
-    }
+    if (failed_) return false;
+    swap(work_, again_);
   }
   if (!changed) return true;
   for (Block& block : f_->blocks) {
