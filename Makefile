@@ -64,8 +64,9 @@ fuzz-src   := $(wildcard selftests/fuzz/fuzz_*.cc)
 bench-src  := $(wildcard selftests/bench/*.cc)
 engine-bench-src := $(wildcard selftests/bench/engine/*.cc)
 compile-bench-src := $(wildcard selftests/bench/compile/*.cc)
+shapes-src := $(wildcard selftests/bench/compile/shapes/*.cc)
 host-src   := $(core-src) $(posix-src) $(tool-src) $(test-src) $(loader-src) $(fuzz-src) $(bench-src) \
-	      $(engine-bench-src) $(compile-bench-src)
+	      $(engine-bench-src) $(compile-bench-src) $(shapes-src)
 guest-src  := $(call find,wasi-kernel/examples selftests/kernel/guest,*.c)
 ktest-src  := $(wildcard selftests/kernel/test_*.c)
 ktest-sh   := $(wildcard selftests/kernel/test_*.sh)
@@ -79,13 +80,16 @@ CLANG    ?= clang
 CLANGXX  ?= clang++
 
 # Each variant compiles every hosted source in its own directory.
-variants  := host asan fuzz
+variants  := host asan fuzz count
 cxx-host  := $(CXX)
 opt-host  := -O2 -g
 cxx-asan  := $(CXX)
 opt-asan  := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 cxx-fuzz  := $(CLANGXX)
 opt-fuzz  := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+# Counts the basic blocks it executes.
+cxx-count := $(CXX)
+opt-count := -O2 -g -fsanitize-coverage=trace-pc
 
 cxxflags  := -std=c++20 $(warnings) -Ikmod -I. -MMD -MP
 loader-libs := -lbpf -luring -ldw -lelf -lz -lpthread
@@ -239,6 +243,13 @@ $(BUILD)/host/wring-bench-compile: $(patsubst %.cc,$(BUILD)/host/obj/%.o,$(compi
 	@echo "  LINK    $@"
 	@$(cxx-host) $(opt-host) -o $@ $^ -lZydis -lpthread
 
+count-wraps := wring_os_alloc wring_os_free memset memcpy
+
+$(BUILD)/count/wring-shapes: $(patsubst %.cc,$(BUILD)/count/obj/%.o,$(shapes-src) \
+		$(filter-out selftests/host/wring_host.cc,$(tool-src))) $(BUILD)/count/libwring_core.a
+	@echo "  LINK    $@"
+	@$(cxx-count) $(opt-count) $(count-wraps:%=-Wl,--wrap=%) -o $@ $^ -lZydis -lpthread
+
 # ---- Kernel self-tests ------------------------------------------------------------------------------------------
 
 ktests := $(patsubst selftests/kernel/%.c,$(BUILD)/selftests/%,$(ktest-src))
@@ -277,7 +288,7 @@ $(BUILD)/testdata/%/.unpacked: $(TESTDATA)/%.tar.xz
 
 # ---- Targets ----------------------------------------------------------------------------------------------------
 
-.PHONY: all demo bench-hooks bench-engine bench-compile test test-host test-vm conformance style format check clean \
+.PHONY: all demo bench-hooks bench-engine bench-compile bench-shapes test test-host test-vm conformance style format check clean \
 	help setup modules host guests tests FORCE
 
 ##@ Building
@@ -319,6 +330,10 @@ bench-engine: $(BUILD)/host/wring-bench $(bench-modules)
 bench-compile: $(BUILD)/host/wring-bench-compile $(BUILD)/bench/some.wasm $(BUILD)/bench/all.wasm
 	@mkdir -p selftests/bench/results
 	@$< --markdown selftests/bench/results/compile.md $(BUILD)/bench/some.wasm $(BUILD)/bench/all.wasm
+
+## bench-shapes: how compile time and memory grow with code that has much of one thing, up to the limits (SHAPE=NAME)
+bench-shapes: $(BUILD)/count/wring-shapes
+	@$< --most $(SHAPE)
 
 ##@ Testing
 ## test: everything: test-host, then test-vm; ends with the totals

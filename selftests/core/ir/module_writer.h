@@ -2,6 +2,7 @@
 // Writes Wasm binaries for tests: bytes of bodies by hand, sections around them by this.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -135,10 +136,9 @@ class ModuleWriter {
       put_leb(&bytes, list->size());
       for (char c : *list) bytes.push_back(type_of_letter(c));
     }
-    for (u32 i = 0; i < types_.size(); i++)
-      if (types_[i] == bytes) return i;
-    types_.push_back(bytes);
-    return static_cast<u32>(types_.size() - 1);
+    auto [known, is_new] = type_index_.try_emplace(bytes, types_.size());
+    if (is_new) types_.push_back(bytes);
+    return known->second;
   }
   // Imports come first.
   u32 import(const std::string& module, const std::string& name, u32 type) {
@@ -214,6 +214,17 @@ class ModuleWriter {
     for (u32 f : functions) put_leb(&elements_, f);
   }
 
+  // An active segment of the first memory.
+  void data(u32 offset, const Body& contents) {
+    Code at;
+    at.i32(static_cast<i32>(offset)).end();
+    Body bytes = {0};
+    bytes.insert(bytes.end(), at.bytes.begin(), at.bytes.end());
+    put_leb(&bytes, contents.size());
+    bytes.insert(bytes.end(), contents.begin(), contents.end());
+    data_.push_back(bytes);
+  }
+
   Body finish() const {
     Body out = {0, 'a', 's', 'm', 1, 0, 0, 0};
     section(&out, 1, types_);
@@ -235,6 +246,7 @@ class ModuleWriter {
     counted(&out, 7, functions_.size(), exports);
     raw(&out, 9, elements_);
     counted(&out, 10, functions_.size(), codes);
+    section(&out, 11, data_);
     return out;
   }
 
@@ -265,7 +277,8 @@ class ModuleWriter {
     for (const Body& item : items) bytes.insert(bytes.end(), item.begin(), item.end());
     counted(out, id, items.size(), bytes);
   }
-  std::vector<Body> types_, imports_, globals_, tables_, memories_, tags_;
+  std::vector<Body> types_, imports_, globals_, tables_, memories_, tags_, data_;
+  std::map<Body, u32> type_index_;
   std::vector<Function> functions_;
   Body elements_;
 };
