@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 // The allocation checker: follows every read of a value back to the value's definition.
 //
-// Each block is walked once, forward, keeping track of what every place holds: the value of a vreg defined in the
-// block, what another place held at the block's beginning, or nothing of use. A read of the former must be of that
-// vreg; a read of the latter is a demand on the beginning: "this place must hold that vreg here". What the places
-// hold at the end, as far as the block writes them, is kept as the block's summary. Demands then go from each block
-// to its predecessors, through their summaries (and from parameters to arguments), each of them once: a block is
-// looked at again only for demands that are new, in sweeps from the last block to the first. A demand that meets
-// another value, or that reaches the function's entry, is an error. Nothing here is shared with the allocator but
-// the interface headers.
+// A block with a single predecessor goes on where that one ends; so blocks form trees, whose roots are the entry and
+// the blocks where ways come together. Each tree is walked once, from its root, keeping track of what every place
+// holds: the value of a vreg defined in the tree, what another place held at the root's beginning, or nothing of use.
+// A read of the former must be of that vreg; a read of the latter is a demand on the root's beginning: "this place
+// must hold that vreg here". Then each demand goes, once, to the ends of the root's predecessors (and from parameters
+// to arguments): what their place holds there, which is looked up among the place's writes, must be that value, or
+// becomes a demand on their root. A demand that meets another value, or that reaches the function's entry, is an
+// error. Nothing here is shared with the allocator but the interface headers.
 #include "core/regalloc/allocate.h"
 
 #include "core/base/limits.h"
@@ -23,7 +23,7 @@ constexpr u32 kFirstSlot = 32;
 // What a unit holds.
 struct Source {
   enum Kind : u8 {
-    kBeginning,  // what unit `of` held at the block's beginning
+    kBeginning,  // what unit `of` held at the root's beginning
     kValue,      // vreg `of`
     kLost        // nothing of use since instruction `of`
   } kind;
@@ -36,11 +36,15 @@ constexpr u8 kNarrow = 8, kWide = 16;
 constexpr u8 kBothClasses = 3;
 constexpr u8 class_bit(RegClass cls) { return static_cast<u8>(1 << static_cast<u8>(cls)); }
 
+// What a unit holds at the end of a block that writes it, and in the blocks below that do not.
 struct Write {
   u32 unit;
+  u32 block;  // its number in the walk
   Source source;
+  u32 outer;  // the innermost write of the unit in a block above, or kNone
 };
 struct Demand {
+  BlockIndex root;  // kNone: a free place in the table
   u32 unit;
   VReg vreg;
 };
@@ -55,22 +59,31 @@ class Checker {
         arena_(arena),
         diag_(diag),
         written_(arena),
-        queue_(arena) {}
+        undo_(arena),
+        open_(arena),
+        writes_(arena),
+        work_(arena) {}
   Err run();
 
  private:
-  // Of the block that is looked at.
   struct Unit {
-    u32 written;  // stamp: `source` is what it holds, else what it held at the beginning
+    u32 tree;   // stamp: `source` is what it holds, else what it held at the root's beginning
+    u32 block;  // stamp: listed in written_
     Source source;
-    u32 demanded;  // stamp: at the beginning it must hold `vreg`
-    VReg vreg;
   };
-  struct Summary {
-    Span<Write> writes;
-    Vec<Demand> demands;  // at the beginning
-    u32 first_edge;       // in taken_
-    bool queued;
+  struct Node {
+    BlockIndex root;
+    u32 number, last;  // in the order of the walk; of the last block below
+    BlockIndex child, sibling;
+    u32 preds;         // roots: index of the first distinct predecessor in preds_
+  };
+  struct Undo {
+    u32 unit;
+    Unit before;
+  };
+  struct Visit {
+    BlockIndex block;
+    u32 undo;  // how much of undo_ is from before
   };
 
   Err fail(const char* what) {
@@ -84,12 +97,12 @@ class Checker {
   Err check_operands();
   Err check_overlaps();
   Err init();
-  Err summarize(BlockIndex b);
-  void reload(BlockIndex b);
-  Err take_demands(BlockIndex b);
-  Err queue_preds(BlockIndex b, u32 sweep);
-  bool push(u64 item);
-  u64 pop();
+  void plant();
+  Err walk_tree(BlockIndex root);
+  Err walk_block(BlockIndex b);
+  Err sort_writes();
+  Source at_end(BlockIndex b, u32 unit) const;
+  Err follow(const Demand& demand);
   Err instruction();
   void do_edit(const Edit& edit);
   Source get(u32 unit) const;
@@ -97,7 +110,9 @@ class Checker {
   void set(u32 unit, Source source);
   void set(Allocation a, u32 bytes, Source source);
   Err demand(u32 unit, VReg vreg, Source source);
-  Err demand_at_beginning(u32 unit, VReg vreg);
+  Err demand_of_root(u32 unit, VReg vreg);
+  Demand* find(BlockIndex root, u32 unit);
+  Err grow_table();
   u32 bytes_of(VReg v) const { return f_.vregs[v].slot_bytes; }
   static u32 unit_of(Allocation a) {
     return a.kind == Allocation::kReg ? a.index : kFirstSlot + a.index;
@@ -118,89 +133,75 @@ class Checker {
   RegMask allowed_ = 0;    // allocatable registers
   RegMask mentioned_ = 0;  // and those that fixed operands ask for or edits may use
   Span<u32> first_edit_;   // per instruction and one more
-  Span<Summary> summaries_;
-  Summary* block_ = nullptr;  // the one that is looked at
-  Span<Unit> units_;
-  u32 stamp_ = 0;
+  Span<Node> nodes_;
+  Vec<BlockIndex> preds_;   // of the roots, each once
+  Span<u32> param_index_;   // per vreg: its index among its block's parameters plus one
+  BlockIndex root_ = 0;     // of the tree that is looked at
+  Span<Unit> units_;        // during the walk
+  u32 tree_ = 0, walked_ = 0;
+  Vec<u32> written_;        // units written in the block, each once
+  Vec<Undo> undo_;
+  Vec<Visit> open_;
   bool out_of_memory_ = false;
-  Vec<u32> written_;       // units written in the block, each once
-  Span<u32> taken_;        // per edge: how many of the successor's demands have been taken
-  Span<u32> param_index_;  // per vreg: its index among its block's parameters plus one
-  Vec<u64> queue_;         // a heap: sweep << 32 | blocks from the end
+  Vec<Write> writes_;       // in the order of the walk, then
+  Span<Write> by_unit_;     // by unit
+  Span<u32> first_write_;   // per unit and one more
+  Span<u32> last_;          // per number of a block: that of the last block below it
+  Span<Demand> table_;      // all demands: open addressing
+  u32 demands_ = 0;
+  Vec<Demand> work_;        // those still to be followed
 };
 
 Err Checker::init() {
-  u32 blocks = f_.blocks.size(), edges = 0;
+  u32 blocks = f_.blocks.size();
   units_ = arena_->make_array<Unit>(usize{kFirstSlot} + result_.slots);
-  summaries_ = arena_->make_array<Summary>(blocks);
+  first_write_ = arena_->make_array<u32>(usize{kFirstSlot} + result_.slots + 2);
+  nodes_ = arena_->make_array<Node>(blocks);
   param_index_ = arena_->make_array<u32>(usize{f_.vregs.size()} + 1);
-  if (!units_.data() || !summaries_.data() || !param_index_.data()) return Err::kNoMemory;
+  preds_.init(arena_);
+  if (!units_.data() || !first_write_.data() || !nodes_.data() || !param_index_.data())
+    return Err::kNoMemory;
+  for (const LirBlock& block : f_.blocks)
+    for (u32 i = 0; i < block.params.size(); i++) param_index_[block.params[i]] = i + 1;
+  return grow_table();
+}
+
+// Makes the trees. A block whose predecessor comes later can as well be a root.
+void Checker::plant() {
+  u32 blocks = f_.blocks.size();
+  for (Node& node : nodes_) node = {kNone, 0, 0, kNone, kNone, 0};
   for (BlockIndex b = 0; b < blocks; b++) {
-    summaries_[b].demands.init(arena_);
-    summaries_[b].first_edge = edges;
-    edges += f_.blocks[b].succs.size();
-    Span<VReg> params = f_.blocks[b].params;
-    for (u32 i = 0; i < params.size(); i++) param_index_[params[i]] = i + 1;
+    const LirBlock& block = f_.blocks[b];
+    Node& node = nodes_[b];
+    node.preds = preds_.size();
+    // node.last of a predecessor is free as a mark yet: the last block it was listed for, plus one.
+    for (BlockIndex pred : block.preds) {
+      if (nodes_[pred].last == b + 1) continue;
+      nodes_[pred].last = b + 1;
+      out_of_memory_ |= !preds_.push(pred);
+    }
+    bool single = preds_.size() - node.preds == 1 && b != 0 && block.params.empty();
+    if (out_of_memory_ || !single || preds_.back() >= b) {
+      node.root = b;
+      continue;
+    }
+    BlockIndex parent = preds_.pop();
+    node.root = nodes_[parent].root;
+    node.sibling = nodes_[parent].child;
+    nodes_[parent].child = b;
   }
-  taken_ = arena_->make_array<u32>(usize{edges} + 1);
-  return taken_.data() ? Err::kOk : Err::kNoMemory;
 }
 
 Err Checker::run() {
   TRY(check_shape());
   TRY(init());
-  u32 blocks = f_.blocks.size();
-  for (BlockIndex b = blocks; b-- > 0;) {
-    TRY(summarize(b));
-    TRY(take_demands(b));
-    summaries_[b].queued = false;
-    if (!block_->demands.empty()) TRY(queue_preds(b, 0));
-  }
-  while (!queue_.empty()) {
-    u64 next = pop();
-    BlockIndex b = blocks - 1 - static_cast<u32>(next);
-    reload(b);
-    block_->queued = false;
-    u32 before = block_->demands.size();
-    TRY(take_demands(b));
-    if (block_->demands.size() != before) TRY(queue_preds(b, static_cast<u32>(next >> 32)));
-  }
-  inst_ = 0;
-  if (!summaries_[0].demands.empty()) return fail("a value is read that was never written");
+  plant();
+  if (out_of_memory_) return Err::kNoMemory;
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++)
+    if (nodes_[b].root == b) TRY(walk_tree(b));
+  TRY(sort_writes());
+  while (!work_.empty()) TRY(follow(work_.pop()));
   return Err::kOk;
-}
-
-// The demands of b are new to its predecessors: those before it are looked at in this sweep, others in the next.
-// The first sweep looks at every block without being asked.
-Err Checker::queue_preds(BlockIndex b, u32 sweep) {
-  for (BlockIndex pred : f_.blocks[b].preds) {
-    if (summaries_[pred].queued || (sweep == 0 && pred < b)) continue;
-    summaries_[pred].queued = true;
-    u64 when = sweep + (pred < b ? 0 : 1);
-    if (!push(when << 32 | (f_.blocks.size() - 1 - pred))) return Err::kNoMemory;
-  }
-  return Err::kOk;
-}
-
-bool Checker::push(u64 item) {
-  if (!queue_.push(item)) return false;
-  for (u32 i = queue_.size() - 1; i > 0 && queue_[i] < queue_[(i - 1) / 2]; i = (i - 1) / 2)
-    swap(queue_[i], queue_[(i - 1) / 2]);
-  return true;
-}
-
-u64 Checker::pop() {
-  u64 top = queue_[0];
-  queue_[0] = queue_.back();
-  queue_.pop();
-  for (u32 i = 0;;) {
-    u32 child = 2 * i + 1;
-    if (child >= queue_.size()) return top;
-    if (child + 1 < queue_.size() && queue_[child + 1] < queue_[child]) child++;
-    if (queue_[i] <= queue_[child]) return top;
-    swap(queue_[i], queue_[child]);
-    i = child;
-  }
 }
 
 // Everything that does not need data flow.
@@ -318,7 +319,7 @@ Err Checker::check_overlaps() {
 
 Source Checker::get(u32 unit) const {
   const Unit& u = units_[unit];
-  if (u.written == stamp_) return u.source;
+  if (u.tree == tree_) return u.source;
   return {Source::kBeginning, kNarrow | kWide, kBothClasses, unit};
 }
 
@@ -337,9 +338,8 @@ Source Checker::get(Allocation a, u32 bytes) const {
 
 void Checker::set(u32 unit, Source source) {
   Unit& u = units_[unit];
-  if (u.written != stamp_ && !written_.push(unit)) out_of_memory_ = true;
-  u.written = stamp_;
-  u.source = source;
+  if (u.block != walked_) out_of_memory_ |= !written_.push(unit) || !undo_.push({unit, u});
+  u = {tree_, walked_, source};
 }
 
 void Checker::set(Allocation a, u32 bytes, Source source) {
@@ -349,13 +349,34 @@ void Checker::set(Allocation a, u32 bytes, Source source) {
   set(unit_of(a) + 1, source);
 }
 
-Err Checker::demand_at_beginning(u32 unit, VReg vreg) {
-  Unit& u = units_[unit];
-  if (u.demanded == stamp_)
-    return u.vreg == vreg ? Err::kOk : fail("one place is to hold two values");
-  u.demanded = stamp_;
-  u.vreg = vreg;
-  return block_->demands.push({unit, vreg}) ? Err::kOk : Err::kNoMemory;
+// The place in the table for what `root` demands of the unit.
+Demand* Checker::find(BlockIndex root, u32 unit) {
+  u32 mask = table_.size() - 1;
+  u64 hash = (u64{root} << 32 | unit) * 0x9e37'79b9'7f4a'7c15;
+  for (u32 i = static_cast<u32>(hash >> 32) & mask;; i = (i + 1) & mask) {
+    Demand& d = table_[i];
+    if (d.root == kNone || (d.root == root && d.unit == unit)) return &d;
+  }
+}
+
+Err Checker::grow_table() {
+  Span<Demand> old = table_;
+  table_ = arena_->make_array<Demand>(old.empty() ? 64 : usize{old.size()} * 2);
+  if (!table_.data()) return Err::kNoMemory;
+  for (Demand& d : table_) d.root = kNone;
+  for (const Demand& d : old)
+    if (d.root != kNone) *find(d.root, d.unit) = d;
+  return Err::kOk;
+}
+
+Err Checker::demand_of_root(u32 unit, VReg vreg) {
+  Demand* known = find(root_, unit);
+  if (known->root != kNone)
+    return known->vreg == vreg ? Err::kOk : fail("one place is to hold two values");
+  if (root_ == 0) return fail("a value is read that was never written");
+  *known = {root_, unit, vreg};
+  if (!work_.push(*known)) return Err::kNoMemory;
+  return ++demands_ > table_.size() / 2 ? grow_table() : Err::kOk;
 }
 
 // `unit`, which holds `source`, must hold vreg.
@@ -369,59 +390,95 @@ Err Checker::demand(u32 unit, VReg vreg, Source source) {
     return fail("a move does not fit its value");
   if (source.kind == Source::kValue)
     return source.of == vreg ? Err::kOk : fail("a value is overwritten before it is read");
-  TRY(demand_at_beginning(source.of, vreg));
+  TRY(demand_of_root(source.of, vreg));
   bool whole = unit < kFirstSlot && source.of >= kFirstSlot && bytes == kWide;
-  return whole ? demand_at_beginning(source.of + 1, vreg) : Err::kOk;
+  return whole ? demand_of_root(source.of + 1, vreg) : Err::kOk;
 }
 
-// Walks the block forward.
-Err Checker::summarize(BlockIndex b) {
+// Walks the tree, each block once and a block before those below it.
+Err Checker::walk_tree(BlockIndex root) {
+  root_ = root;
+  tree_++;
+  for (BlockIndex b = root; b != kNone;) {
+    if (!open_.push({b, undo_.size()})) return Err::kNoMemory;
+    TRY(walk_block(b));
+    b = nodes_[b].child;
+    while (b == kNone && !open_.empty()) {
+      Visit done = open_.pop();
+      nodes_[done.block].last = walked_;
+      while (undo_.size() > done.undo) {
+        Undo undo = undo_.pop();
+        units_[undo.unit] = undo.before;
+      }
+      if (done.block != root) b = nodes_[done.block].sibling;
+    }
+  }
+  return Err::kOk;
+}
+
+Err Checker::walk_block(BlockIndex b) {
   const LirBlock& block = f_.blocks[b];
-  block_ = &summaries_[b];
-  stamp_++;
+  nodes_[b].number = ++walked_;
   written_.clear();
   for (u32 i = block.begin; i < block.end; i++) {
     inst_ = i;
     for (u32 e = first_edit_[i]; e < first_edit_[i + 1]; e++) do_edit(result_.edits[e]);
     TRY(instruction());
   }
-  block_->writes = arena_->make_array<Write>(written_.size());
-  if (out_of_memory_ || (!written_.empty() && !block_->writes.data())) return Err::kNoMemory;
-  for (u32 i = 0; i < written_.size(); i++)
-    block_->writes[i] = {written_[i], units_[written_[i]].source};
+  for (u32 unit : written_)
+    out_of_memory_ |= !writes_.push({unit, walked_, units_[unit].source, kNone});
+  return out_of_memory_ ? Err::kNoMemory : Err::kOk;
+}
+
+// Sorts the writes by unit and links each to the one above it.
+Err Checker::sort_writes() {
+  by_unit_ = arena_->make_array<Write>(writes_.size());
+  Span<u32> last = arena_->make_array<u32>(usize{walked_} + 1);  // by number of the block
+  if ((!writes_.empty() && !by_unit_.data()) || !last.data()) return Err::kNoMemory;
+  for (const Node& node : nodes_) last[node.number] = node.last;
+  for (const Write& write : writes_) first_write_[write.unit + 2]++;
+  for (u32 i = 2; i < first_write_.size(); i++) first_write_[i] += first_write_[i - 1];
+  for (const Write& write : writes_) {
+    u32 at = first_write_[write.unit + 1]++;
+    by_unit_[at] = write;
+    u32 above = at > 0 && by_unit_[at - 1].unit == write.unit ? at - 1 : kNone;
+    while (above != kNone && last[by_unit_[above].block] < write.block)
+      above = by_unit_[above].outer;
+    by_unit_[at].outer = above;
+  }
+  last_ = last;
   return Err::kOk;
 }
 
-// Back to the state in which an earlier look at the block left off.
-void Checker::reload(BlockIndex b) {
-  block_ = &summaries_[b];
-  stamp_++;
-  for (const Write& write : block_->writes) {
-    units_[write.unit].written = stamp_;
-    units_[write.unit].source = write.source;
+// What the unit holds at the end of the block.
+Source Checker::at_end(BlockIndex b, u32 unit) const {
+  u32 number = nodes_[b].number;
+  u32 low = first_write_[unit], high = first_write_[unit + 1];  // the last write up to that block
+  while (low < high) {
+    u32 middle = low + (high - low) / 2;
+    if (by_unit_[middle].block <= number)
+      low = middle + 1;
+    else
+      high = middle;
   }
-  for (const Demand& demand : block_->demands) {
-    units_[demand.unit].demanded = stamp_;
-    units_[demand.unit].vreg = demand.vreg;
-  }
+  u32 write = low > first_write_[unit] ? low - 1 : kNone;
+  while (write != kNone && last_[by_unit_[write].block] < number) write = by_unit_[write].outer;
+  if (write != kNone) return by_unit_[write].source;
+  return {Source::kBeginning, kNarrow | kWide, kBothClasses, unit};
 }
 
-// What successors have come to demand since the last look at the block must hold at its end.
-Err Checker::take_demands(BlockIndex b) {
-  const LirBlock& block = f_.blocks[b];
-  u32* taken = &taken_[block_->first_edge];
-  for (u32 s = 0; s < block.succs.size(); s++) {
-    const LirBlock& succ = f_.blocks[block.succs[s]];
-    const Vec<Demand>& demands = summaries_[block.succs[s]].demands;
-    // A block that is its own successor finds new demands while it goes.
-    for (; taken[s] < demands.size(); taken[s]++) {
-      auto [unit, vreg] = demands[taken[s]];
-      inst_ = block.end - 1;
-      u32 param = param_index_[vreg];
-      if (param && param <= succ.params.size() && succ.params[param - 1] == vreg)
-        vreg = block.args[param - 1];
-      TRY(demand(unit, vreg, get(unit)));
-    }
+// What is demanded of the root must hold at the end of each of its predecessors.
+Err Checker::follow(const Demand& wanted) {
+  const LirBlock& root = f_.blocks[wanted.root];
+  u32 param = param_index_[wanted.vreg];
+  if (param > root.params.size() || (param && root.params[param - 1] != wanted.vreg)) param = 0;
+  u32 end = wanted.root + 1 < nodes_.size() ? nodes_[wanted.root + 1].preds : preds_.size();
+  for (u32 i = nodes_[wanted.root].preds; i < end; i++) {
+    BlockIndex pred = preds_[i];
+    root_ = nodes_[pred].root;
+    inst_ = f_.blocks[pred].end - 1;
+    VReg vreg = param ? f_.blocks[pred].args[param - 1] : wanted.vreg;
+    TRY(demand(wanted.unit, vreg, at_end(pred, wanted.unit)));
   }
   return Err::kOk;
 }
