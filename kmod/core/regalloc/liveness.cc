@@ -15,7 +15,12 @@ constexpr u32 kMaxSweeps = 24;
 
 class Builder {
  public:
-  Builder(const LirFunction& f, Arena* arena, Liveness* out) : f_(f), arena_(arena), out_(out) {}
+  Builder(const LirFunction& f, Arena* arena, Liveness* out)
+      : f_(f),
+        arena_(arena),
+        out_(out),
+        max_entries_(min<u64>(kLiveEntries + u64{kLiveEntriesPerInst} * f.insts.size(),
+                              kMaxLiveEntries)) {}
   Err run();
 
  private:
@@ -69,6 +74,7 @@ class Builder {
   const LirFunction& f_;
   Arena* arena_;
   Liveness* out_;
+  u64 max_entries_;
   Span<BlockIndex> post_order_;
   Span<u32> post_index_;
   Span<BlockIndex> parent_;  // headers: the header of the loop around it
@@ -196,7 +202,7 @@ Err Builder::sweep_to_fixpoint(bool* done) {
       dirty_[b] = 0;
       bool grew = false;
       TRY(walk(b, &grew));
-      if (entries_ > kMaxLiveEntries) return Err::kOk;
+      if (entries_ > max_entries_) return Err::kOk;
       if (!grew) continue;
       for (BlockIndex pred : f_.blocks[b].preds) {
         dirty_[pred] = 1;
@@ -237,7 +243,7 @@ Err Builder::merge_parents() {
     TRY(store_live_in(b, &grew));
     if (out_->blocks[b].in.size() == before) continue;
     for (BlockIndex pred : f_.blocks[b].preds) dirty_[pred] = 1;
-    if (entries_ > kMaxLiveEntries) return Err::kOk;
+    if (entries_ > max_entries_) return Err::kOk;
   }
   return Err::kOk;
 }
@@ -316,7 +322,7 @@ Err Builder::store_live_in(BlockIndex b, bool* grew) {
   *grew = count > info.in.size();
   if (*grew) {
     entries_ += count;
-    if (entries_ > kMaxLiveEntries) return Err::kOk;
+    if (entries_ > max_entries_) return Err::kOk;
     info.in = arena_->make_array<LiveIn>(count);
     if (!info.in.data()) return Err::kNoMemory;
   }
