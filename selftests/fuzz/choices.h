@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // A stream of choices for generators of test inputs: drawn from a seed without end, or spelled out by the bytes of a
-// fuzzer and zero after their end, which generators must take as the way to stop.
+// fuzzer and zero after their end, which generators must take as the way to stop. Bytes that make no more than a seed
+// are one, so that a fuzzer's first, small inputs stand for whole modules already.
 #pragma once
 
 #include <random>
@@ -12,7 +13,11 @@ namespace wring::test {
 class Choices {
  public:
   explicit Choices(u64 seed) : random_(seed) {}
-  Choices(const u8* data, usize size) : data_(data), end_(data + size) {}
+  Choices(const u8* data, usize size) : data_(data), end_(data + size) {
+    if (size > sizeof(u64)) return;
+    const u64 seed = take(sizeof(u64));
+    *this = Choices(seed);
+  }
 
   // In [0, n), n > 0.
   u32 below(u32 n) {
@@ -24,6 +29,10 @@ class Choices {
   template <class T, usize N>
   const T& pick(const T (&list)[N]) {
     return list[below(N)];
+  }
+  template <class List>
+  auto pick_of(const List& list) {
+    return list[below(static_cast<u32>(list.size()))];
   }
 
  private:

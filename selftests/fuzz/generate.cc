@@ -2,6 +2,8 @@
 // The sections of a generated module; bodies are generate_body.cc's.
 #include "selftests/fuzz/generate.h"
 
+#include <algorithm>
+
 namespace wring::test {
 
 namespace {
@@ -53,17 +55,18 @@ void put_const(Body* out, u8 opcode, i64 value) {
   out->push_back(0x0b);
 }
 
-void put_export(Body* out, const std::string& name, u8 kind, u32 index) {
+void put_name(Body* out, const std::string& name) {
   put_leb(out, name.size());
   out->insert(out->end(), name.begin(), name.end());
-  out->push_back(kind);
-  put_leb(out, index);
 }
 
 class ModuleGenerator {
  public:
-  ModuleGenerator(Choices* choices, const GenerateOptions& options)
-      : c_(*choices), options_(options) {}
+  // exporter: the module to import from, or null.
+  ModuleGenerator(Choices* choices, const GenerateOptions& options, const ModuleShape* exporter)
+      : c_(*choices), options_(options), exporter_(exporter) {}
+
+  const ModuleShape& shape() const { return shape_; }
 
   Body generate() {
     choose_shape();
@@ -75,17 +78,16 @@ class ModuleGenerator {
       put_types(&items, type.results);
     }
     put_section(&out, 1, shape_.types.size(), items);
+    if (exporter_) put_imports(&out);
     items.clear();
-    for (u32 type : shape_.functions) put_leb(&items, type);
-    put_section(&out, 3, shape_.functions.size(), items);
+    for (u32 f = shape_.imported_functions; f < function_count(); f++)
+      put_leb(&items, shape_.functions[f]);
+    put_section(&out, 3, function_count() - shape_.imported_functions, items);
     put_tables(&out);
     put_memory(&out);
     items.clear();
-    for (u32 type : shape_.tags) {
-      items.push_back(0);
-      put_leb(&items, type);
-    }
-    put_section(&out, 13, shape_.tags.size(), items);
+    for (u32 i = shape_.imported_tags; i < shape_.tags.size(); i++) put_tag(&items, i);
+    put_section(&out, 13, shape_.tags.size() - shape_.imported_tags, items);
     put_globals(&out);
     put_exports(&out);
     put_elements(&out);
@@ -94,18 +96,19 @@ class ModuleGenerator {
       put_leb(&out, shape_.data.size());
     }
     items.clear();
-    for (u32 f = 0; f < shape_.functions.size(); f++) {
+    for (u32 f = shape_.imported_functions; f < function_count(); f++) {
       Body body = generate_function(&c_, shape_, f);
       put_leb(&items, body.size());
       items.insert(items.end(), body.begin(), body.end());
     }
-    put_section(&out, 10, shape_.functions.size(), items);
+    put_section(&out, 10, function_count() - shape_.imported_functions, items);
     put_data(&out);
     return out;
   }
 
  private:
   u32 function_count() const { return static_cast<u32>(shape_.functions.size()); }
+  u32 table_entries() const { return shape_.table_size + 2; }
 
   // Modules that use little are as important as those that use everything.
   void choose_uses() {
@@ -130,64 +133,217 @@ class ModuleGenerator {
     return type;
   }
 
-  void choose_shape() {
-    choose_uses();
-    u32 functions = 1 + c_.below(6);
-    for (u32 i = 0; i < functions; i++) {
-      u32 type = type_index(signature(&c_, shape_.alphabet));
-      shape_.functions.push_back(
-          c_.chance(25) ? shape_.functions.empty() ? type : shape_.functions[0] : type);
+  u32 add_function(const Signature& s, FunctionKind kind) {
+    shape_.functions.push_back(type_index(s));
+    shape_.kinds.push_back(kind);
+    return function_count() - 1;
+  }
+  void add_callable(const Signature& s, FunctionKind kind) {
+    shape_.callable.push_back(add_function(s, kind));
+  }
+
+  // What there is of the exporter, in its order; of the functions only some.
+  void choose_imports() {
+    const ModuleShape& from = *exporter_;
+    shape_.uses = from.uses;
+    shape_.alphabet = from.alphabet;
+    shape_.table_size = from.table_size;
+    for (u32 f = 0; f < from.functions.size(); f++) {
+      const bool is_link = from.kinds[f] == FunctionKind::kChain;
+      const bool is_callable =
+          std::find(from.callable.begin(), from.callable.end(), f) != from.callable.end();
+      if (!is_link && !(is_callable && c_.chance(60))) continue;
+      imports_.push_back(f);
+      add_function(from.signature(f), FunctionKind::kImported);
+      if (is_callable) shape_.callable.push_back(function_count() - 1);
     }
+    shape_.imported_functions = function_count();
+    // The budget is one for both.
+    shape_.imported_globals = 1 + c_.below(static_cast<u32>(from.globals.size()));
+    shape_.globals.assign(from.globals.begin(), from.globals.begin() + shape_.imported_globals);
+    while (shape_.globals.size() < 3)
+      shape_.globals.push_back({shape_.globals.size() == 2 ? 'l' : 'i', true});
+    if (!from.tags.empty()) {
+      shape_.imported_tags = c_.below(static_cast<u32>(from.tags.size()) + 1);
+      for (u32 i = 0; i < shape_.imported_tags; i++)
+        shape_.tags.push_back(type_index(from.types[from.tags[i]]));
+    }
+    if (!from.memory_64.empty() && c_.chance(60)) {
+      shape_.imported_memories = 1;
+      shape_.memory_64.push_back(from.memory_64[0]);
+      shape_.memory_max.push_back(from.memory_max[0]);
+    }
+    if (from.tables && c_.chance(80)) {
+      shape_.imported_tables = shape_.tables = 1;
+      shape_.table_max.push_back(from.table_max[0]);
+    }
+    for (u32 type : from.chain_types) shape_.chain_types.push_back(type_index(from.types[type]));
+  }
+
+  void choose_functions() {
+    u32 functions = 1 + c_.below(6);
+    u32 first = kNone;
+    for (u32 i = 0; i < functions; i++) {
+      // Types of the exporter's functions again: they may stand in their place in its table.
+      Signature s = exporter_ && c_.chance(50)
+                        ? exporter_->signature(c_.pick_of(exporter_->callable))
+                        : signature(&c_, shape_.alphabet);
+      if (first != kNone && c_.chance(25)) s = shape_.signature(first);
+      add_callable(s, FunctionKind::kOrdinary);
+      if (first == kNone) first = function_count() - 1;
+    }
+    for (u32 i = c_.chance(70) ? 1 + c_.below(4) : 0; i > 0; i--) {
+      const Signature s = {types(&c_, shape_.alphabet, c_.below(4)),
+                           types(&c_, shape_.alphabet, c_.chance(85) ? 1 : c_.below(4))};
+      add_callable(s, c_.chance(25) ? FunctionKind::kNeverReturns : FunctionKind::kLeaf);
+    }
+    if (c_.chance(15)) add_function({"", "i"}, FunctionKind::kEndless);
+    if (c_.below(256) == 255) {
+      add_function(signature(&c_, shape_.alphabet), FunctionKind::kBig);
+      const std::string wide = types(&c_, shape_.alphabet, 50u << c_.below(5));
+      type_index({wide, wide});
+    }
+  }
+
+  // Two functions for each of two signatures at most, here and in the exporter; and where the chain begins.
+  void choose_chain() {
+    if (!exporter_ && shape_.uses.tail_calls && c_.chance(50)) {
+      const std::string results = types(&c_, shape_.alphabet, 1 + c_.below(2));
+      for (u32 i = 0; i < 2; i++) {
+        const u32 params = c_.chance(40) ? 6 + c_.below(14) : c_.below(5);
+        shape_.chain_types.push_back(
+            type_index({"i" + types(&c_, shape_.alphabet, params), results}));
+      }
+    }
+    if (shape_.chain_types.empty()) return;
+    for (u32 i = 0; i < shape_.imported_functions; i++)
+      for (u32 side = 0; side < 2; side++)
+        if (exporter_->kinds[imports_[i]] == FunctionKind::kChain &&
+            shape_.functions[i] == shape_.chain_types[side])
+          shape_.links[side].push_back(i);
+    for (u32 side = 0; side < 2; side++)
+      shape_.links[side].push_back(
+          add_function(shape_.types[shape_.chain_types[side]], FunctionKind::kChain));
+    add_function({"", shape_.types[shape_.chain_types[0]].results}, FunctionKind::kChainStart);
+  }
+
+  void choose_shape() {
+    pages_ = exporter_ ? exporter_->memory_bytes / kPageBytes : c_.chance(5) ? 0 : 1 + c_.below(2);
+    shape_.memory_bytes = pages_ * kPageBytes;
+    if (exporter_)
+      choose_imports();
+    else
+      choose_uses();
+    choose_functions();
     // Types of blocks, and of indirect calls that nothing answers.
     for (u32 i = c_.below(4); i > 0; i--)
       shape_.types.push_back(
           {types(&c_, shape_.alphabet, c_.below(5)), types(&c_, shape_.alphabet, c_.below(5))});
     // The values of a tag are also what a block takes that catches them.
-    for (u32 i = shape_.uses.exceptions ? 1 + c_.below(3) : 0; i > 0; i--) {
-      const std::string values = types(&c_, shape_.alphabet, c_.below(4));
-      shape_.tags.push_back(type_index({values, ""}));
+    for (u32 i = shape_.uses.exceptions ? 1 + c_.below(3) : 0; i > 0; i--)
+      shape_.tags.push_back(type_index({types(&c_, shape_.alphabet, c_.below(4)), ""}));
+    for (u32 tag : shape_.tags) {
+      const std::string values = shape_.types[tag].params;
       type_index({"", values});
       type_index({"", values + "x"});
     }
-    shape_.globals = {{'i', true}, {'i', true}, {'l', true}};
+    if (!exporter_) shape_.globals = {{'i', true}, {'i', true}, {'l', true}};
     for (u32 i = c_.below(4); i > 0; i--)
       shape_.globals.push_back(
           {shape_.alphabet[c_.below(static_cast<u32>(shape_.alphabet.size()))], c_.chance(70)});
-    shape_.has_memory = c_.chance(95);
-    pages_ = c_.chance(5) ? 0 : 1 + c_.below(2);
-    shape_.memory_bytes = pages_ * kPageBytes;
-    for (u32 i = !shape_.has_memory         ? 0
-                 : shape_.uses.multi_memory ? 2 + c_.below(2)
-                                            : 1;
-         i > 0; i--)
-      shape_.memory_64.push_back(shape_.uses.memory64 && c_.chance(70));
-    shape_.tables = c_.chance(20) ? 2 : c_.chance(85) ? 1 : 0;
-    shape_.table_size =
-        c_.chance(10) ? 1 + c_.below(40) : functions * (1 + c_.below(3)) + c_.below(2);
-    if (shape_.has_memory)
-      for (u32 i = c_.below(4); i > 0; i--) shape_.data.push_back({c_.below(200), c_.chance(50)});
-    // The first one fills table 0.
-    if (shape_.tables) shape_.elements.push_back({shape_.table_size - c_.chance(10), false});
-    for (u32 i = shape_.tables ? c_.below(3) : 0; i > 0; i--)
-      shape_.elements.push_back({c_.below(shape_.table_size + 1), c_.chance(80)});
+    choose_memories();
+    choose_tables();
+    choose_chain();
   }
 
+  void choose_memories() {
+    u32 count = c_.chance(95) ? shape_.uses.multi_memory ? 2 + c_.below(2) : 1 : 0;
+    while (shape_.memory_64.size() < count) {
+      shape_.memory_64.push_back(shape_.uses.memory64 && c_.chance(70));
+      shape_.memory_max.push_back(pages_ + c_.below(3));
+    }
+    shape_.has_memory = !shape_.memory_64.empty();
+    if (shape_.has_memory)
+      for (u32 i = c_.below(4); i > 0; i--) shape_.data.push_back({c_.below(200), c_.chance(50)});
+  }
+
+  void choose_tables() {
+    shape_.tables = std::max(shape_.tables, c_.chance(20) ? 2u : c_.chance(85) ? 1u : 0u);
+    const u32 callable = static_cast<u32>(shape_.callable.size());
+    if (!exporter_)
+      shape_.table_size =
+          c_.chance(10) ? 1 + c_.below(40) : callable * (1 + c_.below(3)) + c_.below(2);
+    while (shape_.table_max.size() < shape_.tables)
+      shape_.table_max.push_back(table_entries() + c_.pick({0u, 0u, 5u}));
+    if (shape_.tables == 0) return;
+    if (shape_.imported_tables) {
+      for (u32 type : exporter_->columns)
+        shape_.columns.push_back(type_index(exporter_->types[type]));
+    } else {
+      for (u32 f : shape_.callable) shape_.columns.push_back(shape_.functions[f]);
+      // The first one fills table 0.
+      shape_.elements.push_back({shape_.table_size - c_.chance(10), false});
+    }
+    for (u32 i = c_.below(3); i > 0; i--)
+      shape_.elements.push_back({c_.below(shape_.table_size + 1), c_.chance(80)});
+    if (shape_.elements.empty()) shape_.elements.push_back({0, true});
+  }
+
+  void put_tag(Body* items, u32 tag) {
+    items->push_back(0);
+    put_leb(items, shape_.tags[tag]);
+  }
+  void put_table(Body* items, u32 table) {
+    items->push_back(0x70);
+    put_limits(items, table_entries(), shape_.table_max[table]);
+  }
+  void put_imports(Body* out) {
+    Body items;
+    u32 count = 0;
+    auto import = [&](const std::string& name, u8 kind) {
+      put_name(&items, "exporter");
+      put_name(&items, name);
+      items.push_back(kind);
+      count++;
+    };
+    for (u32 i = 0; i < shape_.imported_functions; i++) {
+      import(export_name(*exporter_, imports_[i]), 0);
+      put_leb(&items, shape_.functions[i]);
+    }
+    for (u32 i = 0; i < shape_.imported_tables; i++) {
+      import("table" + std::to_string(i), 1);
+      put_table(&items, i);
+    }
+    for (u32 i = 0; i < shape_.imported_memories; i++) {
+      import("memory" + std::to_string(i), 2);
+      put_limits(&items, pages_, shape_.memory_max[i], shape_.memory_64[i]);
+    }
+    for (u32 i = 0; i < shape_.imported_globals; i++) {
+      import("g" + std::to_string(i), 3);
+      items.push_back(ModuleWriter::type_of_letter(shape_.globals[i].type));
+      items.push_back(shape_.globals[i].is_mutable);
+    }
+    for (u32 i = 0; i < shape_.imported_tags; i++) {
+      import("tag" + std::to_string(i), 4);
+      put_tag(&items, i);
+    }
+    put_section(out, 2, count, items);
+  }
   void put_tables(Body* out) {
     Body items;
-    for (u32 i = 0; i < shape_.tables; i++) {
-      items.push_back(0x70);
-      put_limits(&items, shape_.table_size, shape_.table_size + c_.pick({0u, 0u, 5u}));
-    }
-    put_section(out, 4, shape_.tables, items);
+    for (u32 i = shape_.imported_tables; i < shape_.tables; i++) put_table(&items, i);
+    put_section(out, 4, shape_.tables - shape_.imported_tables, items);
   }
   void put_memory(Body* out) {
     Body items;
-    for (bool is_64 : shape_.memory_64) put_limits(&items, pages_, pages_ + c_.below(3), is_64);
-    put_section(out, 5, shape_.memory_64.size(), items);
+    u32 count = static_cast<u32>(shape_.memory_64.size());
+    for (u32 i = shape_.imported_memories; i < count; i++)
+      put_limits(&items, pages_, shape_.memory_max[i], shape_.memory_64[i]);
+    put_section(out, 5, count - shape_.imported_memories, items);
   }
   void put_globals(Body* out) {
     Body items;
-    for (u32 i = 0; i < shape_.globals.size(); i++) {
+    for (u32 i = shape_.imported_globals; i < shape_.globals.size(); i++) {
       const ModuleShape::Global& global = shape_.globals[i];
       items.push_back(ModuleWriter::type_of_letter(global.type));
       items.push_back(global.is_mutable);
@@ -204,24 +360,53 @@ class ModuleGenerator {
       init.end();
       items.insert(items.end(), init.bytes.begin(), init.bytes.end());
     }
-    put_section(out, 6, shape_.globals.size(), items);
+    put_section(out, 6, shape_.globals.size() - shape_.imported_globals, items);
+  }
+  static std::string export_name(const ModuleShape& shape, u32 f) {
+    const Signature& s = shape.signature(f);
+    const bool is_link = std::count(shape.links[0].begin(), shape.links[0].end(), f) ||
+                         std::count(shape.links[1].begin(), shape.links[1].end(), f);
+    const char* kind = shape.kinds[f] == FunctionKind::kChainStart ? "t"
+                       : shape.kinds[f] == FunctionKind::kEndless  ? "endless"
+                       : is_link                                   ? "link"
+                                                                   : "f";
+    return kind + std::to_string(f) + ":" + s.params + ":" + s.results;
   }
   void put_exports(Body* out) {
     Body items;
-    for (u32 f = 0; f < function_count(); f++) {
-      const Signature& s = shape_.signature(f);
-      put_export(&items, "f" + std::to_string(f) + ":" + s.params + ":" + s.results, 0, f);
-    }
-    for (u32 i = 0; i < shape_.memory_64.size(); i++)
-      put_export(&items, "memory" + std::to_string(i), 2, i);
-    for (u32 i = 0; i < shape_.globals.size(); i++)
-      put_export(&items, "g" + std::to_string(i), 3, i);
-    put_section(out, 7, function_count() + shape_.memory_64.size() + shape_.globals.size(), items);
+    u32 count = 0;
+    auto put = [&](const std::string& name, u8 kind, u32 index) {
+      put_name(&items, name);
+      items.push_back(kind);
+      put_leb(&items, index);
+      count++;
+    };
+    for (u32 f = 0; f < function_count(); f++) put(export_name(shape_, f), 0, f);
+    for (u32 i = 0; i < shape_.memory_64.size(); i++) put("memory" + std::to_string(i), 2, i);
+    for (u32 i = 0; i < shape_.globals.size(); i++) put("g" + std::to_string(i), 3, i);
+    for (u32 i = 0; i < shape_.tables; i++) put("table" + std::to_string(i), 1, i);
+    for (u32 i = 0; i < shape_.tags.size(); i++) put("tag" + std::to_string(i), 4, i);
+    put_section(out, 7, count, items);
+  }
+  // A function of the type, defined here if there is one.
+  u32 function_of(u32 type) {
+    u32 found = c_.pick_of(shape_.callable);
+    for (u32 f : shape_.callable)
+      if (shape_.functions[f] == type) found = f;
+    return found;
   }
   void put_elements(Body* out) {
     Body items;
+    u32 count = static_cast<u32>(shape_.elements.size());
+    auto put_active = [&](u32 at, u32 f) {
+      items.push_back(0);
+      put_const(&items, 0x41, at);
+      put_leb(&items, 1);
+      put_leb(&items, f);
+      count++;
+    };
     for (const ModuleShape::ElementSegment& segment : shape_.elements) {
-      bool is_first = &segment == shape_.elements.data();
+      bool is_first = !shape_.imported_tables && &segment == shape_.elements.data();
       if (segment.is_passive) {
         items.insert(items.end(), {1, 0});
       } else {
@@ -230,10 +415,21 @@ class ModuleGenerator {
       }
       put_leb(&items, segment.entries);
       for (u32 i = 0; i < segment.entries; i++)
-        put_leb(&items,
-                c_.chance(is_first ? 3 : 50) ? c_.below(function_count()) : i % function_count());
+        put_leb(&items, c_.chance(is_first ? 3 : 50) ? c_.pick_of(shape_.callable)
+                                                     : shape_.callable[i % shape_.callable.size()]);
     }
-    put_section(out, 9, shape_.elements.size(), items);
+    // In the exporter's table, in the place of functions like them.
+    if (shape_.imported_tables)
+      for (u32 i = 0; i < shape_.table_size; i++) {
+        const u32 type = shape_.columns[i % shape_.columns.size()];
+        const u32 f = function_of(type);
+        if (shape_.functions[f] == type && c_.chance(50)) put_active(i, f);
+      }
+    if (shape_.tables)
+      for (u32 side = 0; side < 2; side++)
+        if (!shape_.links[side].empty() && (!shape_.imported_tables || c_.chance(70)))
+          put_active(shape_.table_size + side, shape_.links[side].back());
+    put_section(out, 9, count, items);
   }
   void put_data(Body* out) {
     Body items;
@@ -257,20 +453,31 @@ class ModuleGenerator {
 
   Choices& c_;
   const GenerateOptions options_;
+  const ModuleShape* exporter_;
   ModuleShape shape_;
+  std::vector<u32> imports_;  // by imported function: the exporter's
   u32 pages_ = 0;
 };
 
 }  // namespace
 
 Body generate_module(Choices* choices, const GenerateOptions& options) {
-  return ModuleGenerator(choices, options).generate();
+  return ModuleGenerator(choices, options, nullptr).generate();
+}
+
+ModulePair generate_modules(Choices* choices, const GenerateOptions& options) {
+  if (!choices->chance(20)) return {generate_module(choices, options), {}};
+  ModuleGenerator exporter(choices, options, nullptr);
+  ModulePair pair;
+  pair.exporter = exporter.generate();
+  pair.module = ModuleGenerator(choices, options, &exporter.shape()).generate();
+  return pair;
 }
 
 Body module_of_input(const uint8_t* data, size_t size) {
   if (size == 0 || data[0] == 0) return Body(data, data + size);
   Choices choices(data, size);
-  return generate_module(&choices);
+  return generate_modules(&choices).module;
 }
 
 }  // namespace wring::test

@@ -8,15 +8,13 @@ namespace {
 
 using O = Opcode;
 
-constexpr u32 kMostFrames = 12;
-
 // A value type as a block type: its byte as a negative number.
 wring::i64 result_code(char type) { return ModuleWriter::type_of_letter(type) - 0x80; }
 
 }  // namespace
 
 BodyGenerator::BodyGenerator(Choices* choices, const ModuleShape& shape, u32 func)
-    : c_(*choices), shape_(shape), lists_(shape), func_(func) {}
+    : c_(*choices), shape_(shape), lists_(shape), func_(func), kind_(shape.kinds[func]) {}
 
 Body generate_function(Choices* choices, const ModuleShape& shape, u32 func) {
   return BodyGenerator(choices, shape, func).generate();
@@ -36,16 +34,19 @@ bool BodyGenerator::has_type(char type) const {
 Body BodyGenerator::generate() {
   const Signature& s = shape_.signature(func_);
   choose_locals();
-  budget_ = c_.chance(15) ? 100 + c_.below(300) : 4 + c_.below(60);
+  has_loops_ = !c_.chance(35);
+  boolean_percent_ = c_.pick({15u, 5u, 30u, 60u});
+  dead_percent_ = c_.pick({40u, 0u, 40u, 85u});
   frames_.push_back({s.results, s.results, true, 0, false});
-  consume_budget();
-  if (shape_.has_memory) {
-    value('i', 1);
-    // A multiple of 8, so that atomic accesses find it aligned.
-    code_.i32(0xff8).op(O::kI32And).i32(64).op(O::kI32Or).op(O::kLocalSet, address_local_);
-    pop(1);
+  switch (kind_) {
+    case FunctionKind::kLeaf: leaf(); break;
+    case FunctionKind::kNeverReturns: never_returns(); break;
+    case FunctionKind::kEndless: endless(); break;
+    case FunctionKind::kChain: link(); break;
+    case FunctionKind::kChainStart: chain_start(); break;
+    case FunctionKind::kBig: big(); break;
+    default: ordinary(); break;
   }
-  steps(budget_);
   converge(s.results);
   code_.end();
 
@@ -64,9 +65,26 @@ Body BodyGenerator::generate() {
   return out;
 }
 
+void BodyGenerator::ordinary() {
+  budget_ = c_.chance(15) ? 100 + c_.below(300) : 4 + c_.below(60);
+  consume_budget();
+  if (shape_.has_memory) {
+    value('i', 1);
+    // A multiple of 8, so that atomic accesses find it aligned.
+    code_.i32(0xff8).op(O::kI32And).i32(64).op(O::kI32Or).op(O::kLocalSet, address_local_);
+    pop(1);
+  }
+  steps(budget_);
+}
+
 void BodyGenerator::choose_locals() {
   locals_ = shape_.signature(func_).params;
   u32 more = c_.chance(5) ? c_.below(150) : c_.chance(30) ? c_.below(24) : c_.below(5);
+  if (kind_ == FunctionKind::kBig) {
+    more = c_.chance(50) ? 300u << c_.below(5) : 0;
+    locals_ += std::string(more, any_type());
+  }
+  if (is_leaf() && kind_ != FunctionKind::kBig) more = 0;
   for (; more > 0; more--) locals_ += any_type();
   // One of each type that is to be had.
   for (char type : std::string("ilfdv"))
@@ -75,8 +93,13 @@ void BodyGenerator::choose_locals() {
   writable_ = static_cast<u32>(locals_.size());
   address_local_ = writable_;
   locals_ += 'i';
-  first_counter_ = address_local_ + 1;
-  for (u32 i = 0; i < kMaxLoopDepth; i++) locals_ += "il";
+  flags_ = address_local_ + 1;
+  locals_ += "ii";
+  canonical_ = flags_ + 2;
+  if (has_type('f')) locals_ += "fd";
+  first_counter_ = static_cast<u32>(locals_.size());
+  for (u32 i = is_leaf() && kind_ != FunctionKind::kBig ? 0 : kMaxLoopDepth; i > 0; i--)
+    locals_ += "il";
   // What holds a NaN whose bits must not be seen is not read like other locals.
   readable_ = static_cast<u32>(locals_.size());
   for (char type : std::string("fdv"))
@@ -104,16 +127,16 @@ void BodyGenerator::steps(u32 count) {
   for (; count > 0 && budget_ > 0 && !c_.is_exhausted(); count--) {
     budget_--;
     // What follows a jump is short.
-    if (frame().is_dead && c_.chance(60)) return;
+    if (frame().is_dead && !c_.chance(dead_percent_)) return;
     step();
   }
 }
 
 void BodyGenerator::step() {
   char type = any_type();
-  switch (c_.below(24)) {
+  switch (c_.below(26)) {
     case 0:
-    case 1: return value(type, kExpressionDepth);
+    case 1: return value(type, depth_);
     case 2: return value(type, 0);
     case 3:
     case 4:
@@ -145,8 +168,10 @@ void BodyGenerator::step() {
       if (loop_depth_ < 2 || c_.chance(20)) return call_indirect();
       return store_local();
     case 16:
-      if (c_.chance(15)) return pressure();
+      if (is_leaf()) return store_local();
+      if (c_.chance(40)) return c_.chance(65) ? mix_widths() : pressure();
       return rotate_locals();
+    case 17: return set_flag();
     default: return control_step();
   }
 }
@@ -166,6 +191,7 @@ void BodyGenerator::control_step() {
     case 5:
     case 6:
     case 7:
+      if (!has_loops_ && !is_full) return if_else();
       if (!is_full && loop_depth_ < kMaxLoopDepth) return loop();
       return branch_if();
     case 8:
@@ -175,11 +201,13 @@ void BodyGenerator::control_step() {
       if (c_.chance(30)) return branch();
       return branch_if();
     case 10:
-      if (shape_.uses.exceptions && !is_full && c_.chance(60)) return try_table();
+      if (shape_.uses.exceptions && !is_full && !is_leaf() && c_.chance(60)) return try_table();
       if (shape_.uses.references && c_.chance(50)) return branch_on_null();
       return branch_if();
     default:
       if (shape_.uses.exceptions && c_.chance(20)) return throw_();
+      if (shape_.uses.exceptions && !is_full && !is_leaf() && c_.chance(20))
+        return protected_calls();
       return branch_if();
   }
 }
@@ -275,8 +303,12 @@ void BodyGenerator::block() {
 }
 
 void BodyGenerator::if_else() {
-  Signature s = block_signature();
-  condition(2);
+  Signature s = {"", ""};
+  // What a block has left is the condition.
+  if (!(has("i") && c_.chance(40))) {
+    s = block_signature();
+    condition(2);
+  }
   block_type(O::kIf, s);
   pop(1);
   size_t height = stack_.size() - s.params.size();
@@ -323,7 +355,10 @@ void BodyGenerator::loop() {
     u32 target = c_.below(static_cast<u32>(frames_.size()) - 1);
     if (!frames_[target].is_target) target = 0;
     size_t before = stack_.size();
+    u32 kept = budget_;
+    budget_ = 0;  // no steps in there: this block is not among the frames
     for (char c : frames_[target].label) value(c, 1);
+    budget_ = kept;
     stack_.resize(before);
     code_.op(O::kBr, frames_.size() - target);
     code_.end();
@@ -370,10 +405,10 @@ void BodyGenerator::branch() {
 }
 
 void BodyGenerator::leave() {
-  if (c_.chance(3)) {
+  if (c_.chance(dead_percent_ > 50 ? 20 : 3)) {
     code_.op(O::kUnreachable);
   } else {
-    if (shape_.uses.tail_calls && c_.chance(60) && tail_call()) return die();
+    if (shape_.uses.tail_calls && !is_leaf() && c_.chance(60) && tail_call()) return die();
     operands(frames_[0].results, 1);
     code_.op(O::kReturn);
   }
@@ -385,8 +420,10 @@ void BodyGenerator::branch_if() {
   const Frame& to = frames_[frames_.size() - 1 - target];
   if (!to.is_target) return store_local();
   std::string label = to.label;
-  operands(label, 1);
-  condition(2);
+  if (!(has(label + "i") && c_.chance(40))) {
+    operands(label, 1);
+    condition(2);
+  }
   code_.op(O::kBrIf, target);
   pop(1 + label.size());
   push(label);

@@ -31,9 +31,10 @@ class BodyGenerator {
     bool is_dead;    // after a jump, up to the end
   };
   static constexpr u32 kMaxLoopDepth = 3;
-  static constexpr u32 kExpressionDepth = 3;
+  static constexpr size_t kMostFrames = 12;
 
   // generate_body.cc: statements and control
+  void ordinary();
   void choose_locals();
   void consume_budget();
   void steps(u32 count);
@@ -69,7 +70,32 @@ class BodyGenerator {
   void divide(char type, u32 depth);
   void select(char type, u32 depth);
   void condition(u32 depth);
-  void choice_of_constants(u32 depth);
+
+  // generate_bool.cc: booleans that blocks and locals carry
+  void boolean(u32 depth);
+  void boolean_by_branch(u32 depth);
+  void boolean_by_table(u32 depth);
+  void boolean_chain(u32 depth);
+  void set_flag();
+  void open(Opcode opcode, const std::string& results);
+  void close();
+
+  // generate_kinds.cc: functions of special kinds
+  void leaf();
+  void never_returns();
+  void endless();
+  void link();
+  void chain_start();
+
+  // generate_big.cc: functions that are large in one way
+  void big();
+  void many_locals();
+  void many_targets();
+  void deep_nest();
+  void wide_loops();
+  void many_calls();
+  void long_line();
+  void local_step(char type);
 
   // generate_memory.cc: memories and tables
   u32 any_memory();
@@ -94,6 +120,11 @@ class BodyGenerator {
 
   // generate_calls.cc: calls, references and exceptions
   void call();
+  void call(u32 callee);
+  bool export_is_callable(u32 func) const;
+  void mix_widths();
+  void observe(char type);
+  void guarded_endless();
   void call_indirect();
   void index_of_callee(u32 callee);
   bool tail_call();
@@ -101,7 +132,10 @@ class BodyGenerator {
   void reference();
   void branch_on_null();
   void try_table();
+  void protected_calls();
   void throw_();
+
+  bool is_leaf() const { return kind_ != FunctionKind::kOrdinary; }
 
   // The stack.
   Frame& frame() { return frames_.back(); }
@@ -121,12 +155,20 @@ class BodyGenerator {
   u32 func_;
   Code code_;
   std::string locals_;
-  u32 writable_ =
-      0;  // locals from here on are address_local_ and counters: read freely, written for their purpose only
+  // Locals from here on are the address, flags and the like: read freely, written for their purpose only.
+  u32 writable_ = 0;
   u32 address_local_ = 0;
+  u32 flags_ = 0;          // locals that hold booleans
+  u32 canonical_ = 0;      // an f32 and an f64 that hold no NaN but the canonical one
   u32 readable_ = 0;       // locals from here on are scratch of canonicalize()
   u32 first_counter_ = 0;  // an i32 and an i64 one per loop depth
   u32 loop_depth_ = 0;
+  // What this function is like.
+  FunctionKind kind_;
+  u32 depth_ = 3;            // of expressions
+  bool has_loops_ = true;    // may have some
+  u32 boolean_percent_ = 0;  // of conditions
+  u32 dead_percent_ = 0;     // how many steps in dead code another one follows
   u32 budget_ = 0;
   std::string stack_;
   std::vector<Frame> frames_;

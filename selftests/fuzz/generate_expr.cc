@@ -260,7 +260,9 @@ void BodyGenerator::value(char type, u32 depth) {
   if (type == 'p') return reference();
   bool is_int = type == 'i' || type == 'l';
   switch (c_.below(16)) {
-    case 0: return value(type, 0);
+    case 0:
+      if (type == 'i' && c_.chance(boolean_percent_)) return boolean(depth - 1);
+      return value(type, 0);
     case 1:
       if (is_int) return divide(type, depth - 1);
       break;
@@ -375,8 +377,8 @@ void BodyGenerator::condition(u32 depth) {
                                  O::kI32GtU, O::kI32LeS, O::kI32LeU, O::kI32GeS, O::kI32GeU};
   static const O kCompare64[] = {O::kI64Eq,  O::kI64Ne,  O::kI64LtS, O::kI64LtU, O::kI64GtS,
                                  O::kI64GtU, O::kI64LeS, O::kI64LeU, O::kI64GeS, O::kI64GeU};
-  if (c_.chance(25)) return value('i', depth);
-  if (depth > 0 && c_.chance(8)) return choice_of_constants(depth - 1);
+  if (depth > 0 && c_.chance(boolean_percent_)) return boolean(depth - 1);
+  if (c_.chance(20)) return value('i', depth);
   if (depth > 0 && c_.chance(12)) {  // several at once
     condition(depth - 1);
     condition(depth - 1);
@@ -398,28 +400,6 @@ void BodyGenerator::condition(u32 depth) {
   code_.op(type == 'i' ? c_.pick(kCompare32) : c_.pick(kCompare64));
   pop(2);
   push('i');
-}
-
-// Short-circuit conditions as compilers write them: one branch decides what another one tests.
-void BodyGenerator::choice_of_constants(u32 depth) {
-  condition(depth);
-  code_.block(O::kIf, -1);
-  code_.i32(static_cast<wring::i32>(c_.below(3)));
-  code_.op(O::kElse);
-  if (c_.chance(60)) {
-    code_.i32(static_cast<wring::i32>(c_.below(3)));
-  } else {
-    value('i', depth);
-    pop(1);
-  }
-  code_.end();
-  switch (c_.below(3)) {
-    case 0:
-      code_.i32(static_cast<wring::i32>(c_.below(3))).op(c_.chance(50) ? O::kI32Eq : O::kI32Ne);
-      break;
-    case 1: code_.op(O::kI32Eqz); break;
-    default: break;
-  }
 }
 
 // Bytes shifted, masked and put together: swaps, extensions, wide loads.
@@ -480,7 +460,7 @@ void BodyGenerator::byte_idiom(char type) {
 
 void BodyGenerator::store_local() {
   char type = stack_.size() > frame().height && c_.chance(70) ? stack_.back() : any_type();
-  operands(std::string(1, type), c_.below(kExpressionDepth + 1));
+  operands(std::string(1, type), c_.below(depth_ + 1));
   if (type == 'x') {
     code_.op(O::kDrop);
     return pop(1);
@@ -499,10 +479,9 @@ void BodyGenerator::store_local() {
 
 // Many values alive at once.
 void BodyGenerator::pressure() {
-  std::string types;
   for (u32 i = 10 + c_.below(25); i > 0; i--) {
-    types += any_type();
-    value(types.back(), c_.below(2));
+    value(any_type(), c_.below(2));
+    if (c_.chance(3)) call();
   }
   if (c_.chance(30)) call();
   if (c_.chance(40)) return;

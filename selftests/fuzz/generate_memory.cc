@@ -95,7 +95,7 @@ void BodyGenerator::store() {
   const u32 memory = any_memory();
   const char type = letter(info_of(op).operands[1]);
   address(2, memory);
-  value(type, c_.below(kExpressionDepth));
+  value(type, c_.below(depth_));
   if (type == 'f' || type == 'd') canonicalize(type);
   access(op, memory);
   pop(2);

@@ -29,10 +29,27 @@ inline std::vector<wring_binding> bind_everything(const wring_module* module) {
   return bindings;
 }
 
+// For a module whose imports are another one's exports, by name.
+inline std::vector<wring_import_value> link_to(const wring_module* module,
+                                               const wring_module* exporter,
+                                               wring_instance* instance) {
+  std::vector<wring_import_value> values(wring_module_import_count(module));
+  const auto same = [](const wring_str& a, const wring_str& b) {
+    return a.len == b.len && (a.len == 0 || __builtin_memcmp(a.data, b.data, a.len) == 0);
+  };
+  for (unsigned i = 0; i < values.size(); i++) {
+    wring_extern_desc wanted, desc;
+    wring_module_import(module, i, &wanted);
+    for (unsigned e = 0; wring_module_export(exporter, e, &desc) == 0; e++)
+      if (same(wanted.name, desc.name)) values[i] = {instance, e};
+  }
+  return values;
+}
+
 // Small enough for a fuzzer's memory.
-inline wring_store* new_small_store() {
+inline wring_store* new_small_store(unsigned long long compile_bytes = 512u << 20) {
   wring_limits limits = {};
-  limits.compile_bytes = 512u << 20;
+  limits.compile_bytes = compile_bytes;
   limits.memory_pages = 64;
   limits.table_entries = 10'000;
   limits.code_bytes = 64u << 20;
