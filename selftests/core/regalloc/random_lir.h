@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Random structured LIR: straight lines, diamonds, loops, switches, calls, every constraint, both classes.
+// Random structured LIR: straight lines, diamonds, loops, switches, early returns, calls, every constraint, both classes
+// and widths, all that verify.h allows.
 #pragma once
 
 #include <random>
@@ -131,7 +132,8 @@ class RandomLir {
         if (!source.other &&
             (source.constraint != Constraint::kFixed || !((late | clobbers) & bit(source.reg)))) {
           VRegInfo info = f().vregs[source.vreg];
-          VReg d = builder_.vreg(info.cls, info.slot_bytes);
+          // A vector in a scalar's register and the other way round.
+          VReg d = chance(60) ? builder_.vreg(info.cls, info.slot_bytes) : fresh(info.cls);
           if (source.constraint == Constraint::kFixed) late |= bit(source.reg);
           if (source.constraint == Constraint::kAny) source.constraint = Constraint::kReg;
           operands.push_back(def_reuse(d, static_cast<PReg>(k)));
@@ -197,9 +199,11 @@ class RandomLir {
     for (u32 i = 0; i < count && budget_ > 0; i++) {
       budget_--;
       if (depth < shape_.max_depth && chance(shape_.control_percent)) {
-        u32 kind = rng_() % 5;
+        u32 kind = rng_() % 6;
         if (kind < 2)
           loop(depth, cold);
+        else if (kind == 5)
+          line(cold);
         else
           diamond(depth, cold, kind == 4 ? 3 + rng_() % 4 : 2);
       } else {
@@ -208,10 +212,23 @@ class RandomLir {
     }
   }
 
+  // A jump to a block that nothing else leads to, with arguments all the same.
+  void line(bool cold) {
+    std::vector<VReg> params, args;
+    for (u32 i = rng_() % 4; i-- > 0;) params.push_back(fresh());
+    for (VReg p : params) args.push_back(argument(p));
+    end_jump(static_cast<u32>(nodes_.size()), args);
+    start(cold, params);
+  }
+
+  void end_return() {
+    builder_.inst({use_any(any_value())}, 0, kOpReturn);
+    finish_block({});
+  }
+
   void diamond(u32 depth, bool cold, u32 arms) {
     u32 fork = nodes_.size() - 1;
     end_branch(std::vector<u32>(arms, 0));
-    std::vector<RegClass> classes;
     std::vector<VReg> params;
     for (u32 i = rng_() % 4; i-- > 0;) {
       VReg p = fresh();
@@ -220,9 +237,19 @@ class RandomLir {
     u32 scope = scope_.size();
     std::vector<u32> ends;
     for (u32 arm = 0; arm < arms; arm++) {
+      // Several edges to one arm, and arms that never get to the join.
+      if (arm > 1 && chance(20)) {
+        nodes_[fork].succs[arm] = nodes_[fork].succs[rng_() % arm];
+        continue;
+      }
       bool cold_arm = cold || (arm > 0 && chance(shape_.cold_percent));
       nodes_[fork].succs[arm] = start(cold_arm);
       if (chance(70)) region(depth + 1, cold_arm);
+      if (arm > 0 && chance(8)) {
+        end_return();
+        scope_.resize(scope);
+        continue;
+      }
       std::vector<VReg> args;
       for (VReg p : params) args.push_back(argument(p));
       end_jump(0, args);

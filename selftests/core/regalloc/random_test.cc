@@ -2,6 +2,7 @@
 // Random functions: every allocation must pass the checker and compute what the virtual registers compute.
 #include <gtest/gtest.h>
 
+#include "core/regalloc/verify.h"
 #include "lir_interpreter.h"
 #include "random_lir.h"
 
@@ -33,6 +34,7 @@ TEST_P(RandomFunctions, AreAllocatedCorrectly) {
     RegEnv env = x64_env(seed % 2);
     AllocationResult result;
     Diag diag;
+    ASSERT_EQ(verify(f, &diag), Err::kOk) << "seed " << seed << ": " << diag.message;
     ASSERT_EQ(allocate(f, env, &result, &diag), Err::kOk)
         << "seed " << seed << ": " << diag.message;
     ASSERT_EQ(check_allocation(f, env, result, &diag), Err::kOk)
