@@ -28,13 +28,17 @@ class Program {
   Program(const Program&) = delete;
 
   const Module& module() const { return *module_; }
+  // What is to become of a function that has been built.
+  using Optimizer = std::function<Err(ir::Function*, opt::PassObserver*, Diag*)>;
   // Builds (and optimizes) every defined function, verifying each step. A function that is not supported
   // stays null; other errors end up in error().
-  void compile(bool optimized);
+  void compile(const Optimizer& optimizer);
+  void compile(bool optimized) { compile(optimized ? Optimizer(opt::optimize) : Optimizer()); }
   const ir::Function* function(u32 index) const { return functions_[index].get(); }
   const std::string& error() const { return error_; }
   u32 type_id(u32 type) const { return type_ids_[type]; }
   Bindings& bindings() { return bindings_; }
+  const Bindings& bindings() const { return bindings_; }
 
  private:
   Module* module_;
@@ -158,7 +162,7 @@ inline Program::Program(Module* module, std::vector<FunctionBinding> bindings,
   }
 }
 
-inline void Program::compile(bool optimized) {
+inline void Program::compile(const Optimizer& optimizer) {
   u32 count = module_->functions.size();
   functions_.clear();
   arenas_.clear();
@@ -179,7 +183,7 @@ inline void Program::compile(bool optimized) {
     Err err = ir::build(context, i, f.get(), &diag);
     if (err == Err::kUnsupported) continue;
     if (err == Err::kOk) err = ir::verify(*f, "build", &diag);
-    if (err == Err::kOk && optimized) err = opt::optimize(f.get(), &observer, &diag);
+    if (err == Err::kOk && optimizer) err = optimizer(f.get(), &observer, &diag);
     if (err != Err::kOk) {
       error_ = "function " + std::to_string(i) + " offset " + std::to_string(diag.offset) + ": " +
                diag.message;

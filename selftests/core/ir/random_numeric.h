@@ -451,4 +451,47 @@ inline void RandomProgram::numeric_statement() {
   code_.bytes.push_back(static_cast<u8>(below(16u >> log)));
 }
 
+// 0 or 1 by way of blocks, ifs and selects of constants, as compilers write && and ||.
+inline void RandomProgram::boolean(u32 depth) {
+  using O = Opcode;
+  auto bit = [&] { code_.i32(static_cast<wring::i32>(below(2))); };
+  switch (below(depth ? 8 : 2)) {
+    case 0: return bit();
+    case 1: code_.op(O::kLocalGet, local_of('i')).op(O::kI32Eqz); return;
+    case 2:
+      boolean(depth - 1);
+      code_.op(O::kI32Eqz);
+      return;
+    case 3:
+      bit(), bit(), condition(depth - 1);
+      code_.op(O::kSelect);
+      return;
+    case 4:
+    case 5:
+      code_.block(O::kBlock, -1);
+      bit(), condition(depth - 1);
+      code_.op(O::kBrIf, 0).op(O::kDrop);
+      boolean(depth - 1);
+      code_.end();
+      return;
+    case 6:
+      code_.block(O::kBlock, -1).block(O::kBlock, -64);
+      for (u32 i = 1 + below(3); i > 0; i--) condition(depth - 1), code_.op(O::kBrIf, 0);
+      bit();
+      code_.op(O::kBr, 1).end();
+      bit();
+      code_.end();
+      return;
+    default:
+      condition(depth - 1);
+      code_.block(O::kIf, -1);
+      boolean(depth - 1);
+      code_.op(O::kElse);
+      boolean(depth - 1);
+      code_.end();
+      if (chance(50)) bit(), code_.op(chance(50) ? O::kI32Eq : O::kI32Ne);
+      return;
+  }
+}
+
 }  // namespace wring::test

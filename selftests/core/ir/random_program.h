@@ -88,12 +88,18 @@ class RandomProgram {
     locals_ += "iiiii";          // loop counters, and one for walk_packet
     if (mix_) locals_ += "fdv";  // for canonical()
     loop_depth_ = 0;
+    has_loops_ = chance(65);
+    boolean_percent_ = below(3) * 20;
     labels_.clear();
     labels_.push_back({s.results, false});
     code_ = Code();
     number_ = number;
     budget_ = statements;
     block_body(3);
+    if (chance(5)) {  // never comes back, and what follows is dead
+      code_.op(Opcode::kUnreachable);
+      block_body(1);
+    }
     for (char c : s.results) expression(c, 3);
     writer_.function(writer_.type(s.params, s.results), locals_.substr(s.params.size()), code_);
   }
@@ -142,6 +148,7 @@ class RandomProgram {
   }
 
   // random_numeric.h
+  void boolean(u32 depth);
   void float_expression(char type, u32 depth);
   void vector_expression(u32 depth);
   void integer_of_numeric(char type, u32 depth);
@@ -264,6 +271,7 @@ class RandomProgram {
     using O = Opcode;
     static const O kCompare32[] = {O::kI32Eq,  O::kI32Ne,  O::kI32LtS, O::kI32LtU, O::kI32GtS,
                                    O::kI32GtU, O::kI32LeS, O::kI32LeU, O::kI32GeS, O::kI32GeU};
+    if (depth > 0 && chance(boolean_percent_)) return boolean(depth);
     switch (below(5)) {
       case 0: expression('i', depth); break;
       case 1:
@@ -562,11 +570,12 @@ class RandomProgram {
     if (mix_ && chance(25)) return numeric_statement();
     char type = kLetters[below(2)];
     u32 kind = below(26);
-    if (kind == 25) {
+    if (kind == 25 && has_loops_) {
       walk_packet();
       return;
     }
     if (depth == 0 && kind >= 12) kind %= 12;
+    if (!has_loops_ && (kind == 16 || kind == 17 || kind == 23)) kind = 12;
     switch (kind) {
       case 0:
       case 1:
@@ -695,7 +704,7 @@ class RandomProgram {
               .op(O::kLocalGet, local_of(type))
               .op(O::kLocalSet, local_of(type))
               .end();
-          code_.op(O::kNop);
+          if (chance(50)) block_body(depth - 1);
         }
         labels_.pop_back();
         code_.end();
@@ -760,6 +769,8 @@ class RandomProgram {
   std::string locals_;
   u32 counters_ = 0;
   u32 loop_depth_ = 0;
+  bool has_loops_ = true;
+  u32 boolean_percent_ = 0;
   u32 number_ = 0;
   u32 budget_ = 0;
 };

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-// Random programs compute the same before and after optimization: results, traps, memory, globals, packet, maps.
+// Random programs compute the same before and after optimization, by the optimizer's order of passes and by any other:
+// results, traps, memory, globals, packet, maps. And the back end takes what comes of it, on any CPU.
 // WRING_RANDOM_SEEDS=FIRST:COUNT chooses the programs.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
+#include "core/ir/cfg.h"
+#include "core/opt/passes.h"
+#include "core/x64/x64.h"
 #include "selftests/core/ir/interpreter.h"
 #include "selftests/core/ir/random_program.h"
 
@@ -107,7 +111,53 @@ Result run(const Program& program, u32 func, const std::vector<u64>& args, u64 s
   return result;
 }
 
-void check_seed(u64 seed, u32 mix, int* compared, int* returned) {
+// Passes drawn at random, some again and again, in place of those that optimize() runs.
+Err any_passes(std::mt19937_64* random, ir::Function* f, opt::PassObserver* observer, Diag* diag) {
+  static constexpr struct {
+    const char* name;
+    Err (*run)(ir::Function*, Arena*, Diag*);
+  } kPasses[] = {
+      {"phis", opt::simplify_phis},
+      {"gvn", opt::number_values},
+      {"dce", opt::eliminate_dead_code},
+      {"cleanup", opt::clean_up_control_flow},
+      {"licm", opt::hoist_invariants},
+      {"metering", opt::relax_metering},
+      {"returns", opt::duplicate_returns},
+      {"edges", [](ir::Function* g, Arena*, Diag* d) { return ir::split_critical_edges(g, d); }},
+  };
+  Arena scratch(kMaxCompileBytes);
+  for (u64 n = (*random)() % 16; n > 0; n--) {
+    const auto& pass = kPasses[(*random)() % std::size(kPasses)];
+    TRY(pass.run(f, &scratch, diag));
+    TRY(observer->after_pass(pass.name, *f, diag));
+  }
+  // What lowering asks for beyond what passes leave.
+  TRY(opt::eliminate_dead_code(f, &scratch, diag));
+  TRY(ir::split_critical_edges(f, diag));
+  TRY(observer->after_pass("last", *f, diag));
+  return ir::verify_lowerable(*f, diag);
+}
+
+// Lowers every function and allocates its registers, with the checkers on.
+void compile_natively(const Program& program, bool is_baseline, const std::string& what) {
+  Arena arena(kMaxCompileBytes);
+  CodeBuilder code(&arena);
+  const u32 count = program.module().functions.size();
+  code.functions = arena.make_array<FunctionCode>(count);
+  Target target;
+  target.cpu = is_baseline ? u32{kCpuSse41} : x64::cpu_features();
+  for (u32 f = program.module().imported_functions; f < count; f++) {
+    if (!program.function(f)) continue;
+    Diag diag;
+    ASSERT_EQ(x64::compile_function(*program.function(f), program.bindings(), target, {}, true,
+                                    &arena, &code, &diag),
+              Err::kOk)
+        << what << " function " << f << ": " << diag.message;
+  }
+}
+
+void check_seed(u64 seed, u32 mix, bool any_order, int* compared, int* returned) {
   Body bytes = RandomProgram(seed, mix).generate();
   std::string message;
   std::unique_ptr<Program> built(make_program(bytes, seed & 1, &message));
@@ -115,9 +165,16 @@ void check_seed(u64 seed, u32 mix, int* compared, int* returned) {
   std::unique_ptr<Program> optimized(make_program(bytes, seed & 1, &message));
   built->compile(false);
   ASSERT_EQ(built->error(), "") << "seed " << seed;
-  optimized->compile(true);
-  ASSERT_EQ(optimized->error(), "") << "seed " << seed;
   std::mt19937_64 random(seed);
+  if (any_order)
+    optimized->compile([&](ir::Function* f, opt::PassObserver* observer, Diag* diag) {
+      return any_passes(&random, f, observer, diag);
+    });
+  else
+    optimized->compile(true);
+  ASSERT_EQ(optimized->error(), "") << "seed " << seed;
+  ASSERT_NO_FATAL_FAILURE(
+      compile_natively(*optimized, seed / 2 & 1, "seed " + std::to_string(seed)));
   const Module& module = built->module();
   for (u32 f = module.imported_functions; f < module.functions.size(); f++)
     for (u32 trial = 0; trial < 4; trial++) {
@@ -140,24 +197,28 @@ void check_seed(u64 seed, u32 mix, int* compared, int* returned) {
     }
 }
 
-class RandomPrograms : public ::testing::TestWithParam<u32> {};
+class RandomPrograms : public ::testing::TestWithParam<u32> {
+ protected:
+  void check(bool any_order) {
+    u64 first = 1, count = 300;
+    if (const char* seeds = std::getenv("WRING_RANDOM_SEEDS")) {
+      char* end;
+      first = std::strtoull(seeds, &end, 10);
+      count = *end == ':' ? std::strtoull(end + 1, nullptr, 10) : 1;
+    }
+    int compared = 0, returned = 0;
+    for (u64 seed = first; seed < first + count && !HasFatalFailure(); seed++)
+      check_seed(seed, GetParam(), any_order, &compared, &returned);
+    RecordProperty("compared", compared);
+    RecordProperty("returned", returned);
+    if (count >= 100) {
+      EXPECT_GT(returned, static_cast<int>(count));
+    }
+  }
+};
 
-TEST_P(RandomPrograms, OptimizedComputesTheSame) {
-  u64 first = 1, count = 300;
-  if (const char* seeds = std::getenv("WRING_RANDOM_SEEDS")) {
-    char* end;
-    first = std::strtoull(seeds, &end, 10);
-    count = *end == ':' ? std::strtoull(end + 1, nullptr, 10) : 1;
-  }
-  int compared = 0, returned = 0;
-  for (u64 seed = first; seed < first + count && !HasFatalFailure(); seed++)
-    check_seed(seed, GetParam(), &compared, &returned);
-  RecordProperty("compared", compared);
-  RecordProperty("returned", returned);
-  if (count >= 100) {
-    EXPECT_GT(returned, static_cast<int>(count));
-  }
-}
+TEST_P(RandomPrograms, OptimizedComputesTheSame) { check(false); }
+TEST_P(RandomPrograms, PassesInAnyOrderComputeTheSame) { check(true); }
 
 INSTANTIATE_TEST_SUITE_P(Integers, RandomPrograms, ::testing::Values(0u));
 INSTANTIATE_TEST_SUITE_P(Floats, RandomPrograms, ::testing::Values(u32{RandomProgram::kFloats}));
