@@ -154,14 +154,24 @@ class Comparison {
       : target_(target), unoptimized_(unoptimized) {}
   void module(const std::string& directory, const Json& record) {
     name_ = record["module"];
-    std::ifstream in(directory + "/" + name_, std::ios::binary);
-    bytes_.assign(std::istreambuf_iterator<char>(in), {});
     std::string theirs = record["instantiate"];
     InProcessBackend backend(0);
     backend.set_target(target_);
     backend.set_unoptimized(unoptimized_);
-    int instance = -1;
-    Outcome outcome = backend.instantiate(bytes_, {}, &instance);
+    int exporter = -1, instance = -1;
+    std::vector<ImportValue> imports;
+    const std::string path = directory + "/" + name_;
+    const std::string bytes = read(path);
+    const std::string other = read(path.substr(0, path.rfind('.')) + kExporterSuffix);
+    if (!other.empty()) {
+      Outcome outcome = backend.instantiate(other, {}, &exporter);
+      if (outcome.kind != Outcome::kOk)
+        return check(false, "instantiation of the exporter: " + text_of(outcome));
+      const ModuleNames names(bytes), exports(other);
+      for (const ModuleNames::Name& import : names.imports())
+        imports.push_back({exporter, static_cast<uint32_t>(exports.find_export(import.name))});
+    }
+    Outcome outcome = backend.instantiate(bytes, imports, &instance);
     if (outcome.kind == Outcome::kUnsupported || theirs == kTheirStack)
       return skip(1 + calls_of(record));
     if (theirs != "ok")
@@ -169,7 +179,7 @@ class Comparison {
                    "instantiation: expected " + theirs + ", got " + text_of(outcome));
     check(outcome.kind == Outcome::kOk, "instantiation: " + text_of(outcome));
     if (outcome.kind != Outcome::kOk) return skip(calls_of(record));
-    for (const Json& c : record["calls"]) call(&backend, instance, c);
+    for (const Json& c : record["calls"]) call(&backend, exporter, imports, instance, c);
   }
   bool report() const {
     printf("%u passed, %u failed, %u skipped\n", passed_, failed_, skipped_);
@@ -177,6 +187,10 @@ class Comparison {
   }
 
  private:
+  static std::string read(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  }
   static unsigned calls_of(const Json& record) {
     return record.contains("calls") ? static_cast<unsigned>(record["calls"].size()) : 0;
   }
@@ -190,10 +204,13 @@ class Comparison {
   }
 
   // Each call gets a fresh instance.
-  void call(InProcessBackend* backend, int instance, const Json& record) {
+  void call(InProcessBackend* backend, int exporter, const std::vector<ImportValue>& imports,
+            int instance, const Json& record) {
     std::string theirs = record.value("trap", "");
     if (theirs == kTheirStack) return skip(1);
-    Outcome outcome = backend->renew(instance);
+    Outcome outcome;
+    if (exporter >= 0) outcome = backend->renew(exporter, {});
+    if (outcome.kind == Outcome::kOk) outcome = backend->renew(instance, imports);
     if (outcome.kind != Outcome::kOk) return check(false, "instantiation again: " + outcome.text);
     std::vector<uint64_t> values;
     for (const Json& arg : record["args"])
@@ -222,7 +239,7 @@ class Comparison {
 
   const wring_target& target_;
   bool unoptimized_;
-  std::string name_, bytes_;
+  std::string name_;
   unsigned passed_ = 0, failed_ = 0, skipped_ = 0;
 };
 

@@ -110,16 +110,7 @@ Outcome InProcessBackend::instantiate_only(const std::string& module,
   if (Outcome o = new_code(loaded.module.get(), target_, unoptimized_, &loaded.code);
       o.kind != Outcome::kOk)
     return o;
-  std::vector<wring_import_value> values;
-  for (const ImportValue& import : imports)
-    values.push_back(
-        {import.instance < 0 ? nullptr : this->instance(import.instance), import.export_index});
-  wring_instance* created = nullptr;
-  wring_error error;
-  if (wring_instance_new(loaded.code.get(), values.data(), static_cast<unsigned>(values.size()),
-                         &created, &error) != 0)
-    return outcome_of(error);
-  loaded.instance.reset(created);
+  if (Outcome o = new_instance(&loaded, imports); o.kind != Outcome::kOk) return o;
   *instance = static_cast<int>(loaded_.size());
   loaded_.push_back(std::move(loaded));
   return {};
@@ -150,15 +141,25 @@ std::string InProcessBackend::backtrace(int index) {
   return text;
 }
 
-Outcome InProcessBackend::renew(int index) {
-  Loaded& loaded = loaded_[static_cast<size_t>(index)];
-  loaded.instance.reset();
+Outcome InProcessBackend::new_instance(Loaded* loaded, const std::vector<ImportValue>& imports) {
+  std::vector<wring_import_value> values;
+  for (const ImportValue& import : imports)
+    values.push_back(
+        {import.instance < 0 ? nullptr : this->instance(import.instance), import.export_index});
   wring_instance* created = nullptr;
   wring_error error;
-  if (wring_instance_new(loaded.code.get(), nullptr, 0, &created, &error) != 0)
+  if (wring_instance_new(loaded->code.get(), values.data(), static_cast<unsigned>(values.size()),
+                         &created, &error) != 0)
     return outcome_of(error);
-  loaded.instance.reset(created);
-  return run_start(index);
+  loaded->instance.reset(created);
+  return {};
+}
+
+Outcome InProcessBackend::renew(int index, const std::vector<ImportValue>& imports) {
+  Loaded& loaded = loaded_[static_cast<size_t>(index)];
+  loaded.instance.reset();
+  Outcome outcome = new_instance(&loaded, imports);
+  return outcome.kind == Outcome::kOk ? run_start(index) : outcome;
 }
 
 Outcome InProcessBackend::instantiate(const std::string& module,

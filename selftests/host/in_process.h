@@ -48,8 +48,8 @@ class InProcessBackend final : public Backend {
   Outcome run_start(int instance);
   // Where the last trap of an invocation of that instance happened: one line per frame, innermost first.
   std::string backtrace(int instance);
-  // Puts a fresh instance of the same code in the place of this one, which imports nothing; the start function has run.
-  Outcome renew(int instance);
+  // Puts a fresh instance of the same code in the place of this one; the start function has run.
+  Outcome renew(int instance, const std::vector<ImportValue>& imports);
   wring_instance* instance(int index) { return loaded_[static_cast<size_t>(index)].instance.get(); }
   const wring_module* module(int index) { return loaded_[static_cast<size_t>(index)].module.get(); }
 
@@ -60,6 +60,8 @@ class InProcessBackend final : public Backend {
     Code code;
     Instance instance;
   };
+  Outcome new_instance(Loaded* loaded, const std::vector<ImportValue>& imports);
+
   wring_target target_;
   bool unoptimized_ = false;
   Store store_;

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 // wring-host: the engine as a process, for tests and for looking at what the compiler does.
+#include <signal.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <bit>
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <map>
 
 #include "selftests/core/x64/thunks.h"
-#include "selftests/fuzz/generate.h"
+#include "selftests/fuzz/check_generated.h"
 #include "selftests/host/fuzz_diff.h"
 #include "selftests/host/in_process.h"
 #include "selftests/host/listing.h"
@@ -201,19 +205,55 @@ int dump(const std::string& what, const std::string& path, const ListingOptions&
   return error.empty() ? 0 : complain(path + ": " + error);
 }
 
-// The generated modules of some seeds, as DIR/SEED.wasm.
+// The generated modules of some seeds, as DIR/SEED.wasm, and those they import from.
 int generate(const std::string& directory, uint64_t first, uint64_t count,
              const test::GenerateOptions& generate_options) {
   for (uint64_t seed = first; seed - first < count; seed++) {
     test::Choices choices(seed);
-    test::Body bytes = test::generate_module(&choices, generate_options);
-    std::string path = directory + "/" + std::to_string(seed) + ".wasm";
-    std::ofstream out(path, std::ios::binary);
-    out.write(reinterpret_cast<const char*>(bytes.data()),
-              static_cast<std::streamsize>(bytes.size()));
-    if (!out.flush()) return complain("cannot write " + path);
+    const test::ModulePair pair = test::generate_modules(&choices, generate_options);
+    for (const test::Body* bytes : {&pair.module, &pair.exporter}) {
+      if (bytes->empty()) continue;
+      const std::string path = directory + "/" + std::to_string(seed) +
+                               (bytes == &pair.module ? ".wasm" : kExporterSuffix);
+      std::ofstream out(path, std::ios::binary);
+      out.write(reinterpret_cast<const char*>(bytes->data()),
+                static_cast<std::streamsize>(bytes->size()));
+      if (!out.flush()) return complain("cannot write " + path);
+    }
   }
   return 0;
+}
+
+// The seed at work, for who looks at a crash.
+volatile sig_atomic_t g_seed_high, g_seed_low;
+
+void name_seed(int) {
+  const uint64_t seed =
+      static_cast<uint64_t>(g_seed_high) << 32 | static_cast<uint32_t>(g_seed_low);
+  dprintf(STDERR_FILENO, "wring-host: at seed %llu\n", static_cast<unsigned long long>(seed));
+}
+
+// Checks the generated modules of some seeds, for so many seconds at most (0: all of them).
+int check_generated(uint64_t first, uint64_t count, unsigned seconds) {
+  signal(SIGABRT, name_seed);
+  const auto start = std::chrono::steady_clock::now();
+  uint64_t done = 0, failed = 0;
+  for (; done < count; done++) {
+    if (seconds && std::chrono::steady_clock::now() - start >= std::chrono::seconds(seconds)) break;
+    const uint64_t seed = first + done;
+    g_seed_high = static_cast<sig_atomic_t>(seed >> 32);
+    g_seed_low = static_cast<sig_atomic_t>(seed);
+    test::Choices choices(seed), arguments(~seed);
+    try {
+      fuzz::check_generated(&choices, &arguments);
+    } catch (const std::exception& finding) {
+      printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), finding.what());
+      failed++;
+    }
+  }
+  printf("%llu generated modules, %llu failed\n", static_cast<unsigned long long>(done),
+         static_cast<unsigned long long>(failed));
+  return failed || !done ? kFailed : 0;
 }
 
 }  // namespace
@@ -313,11 +353,22 @@ int main(int argc, char** argv) {
       [&] { status = run_fuzz_diff(directory, target(), unoptimized) ? 0 : kFailed; });
 
   uint64_t first_seed = 0, seed_count = 1;
-  CLI::App* generate_command = app.add_subcommand(
-      "fuzz-gen", "write the generated modules of COUNT seeds from FIRST on as DIR/SEED.wasm");
+  CLI::App* generate_command =
+      app.add_subcommand("fuzz-gen",
+                         "write the generated modules of COUNT seeds from FIRST on as "
+                         "DIR/SEED.wasm, and what they import from");
   generate_command->add_option("DIR", directory)->required();
   generate_command->add_option("FIRST", first_seed)->required();
   generate_command->add_option("COUNT", seed_count)->capture_default_str();
+  CLI::App* run_command = app.add_subcommand("fuzz-run",
+                                             "compile and run the generated modules of COUNT seeds "
+                                             "from FIRST on in two ways, and compare");
+  unsigned seconds = 0;
+  run_command->add_option("FIRST", first_seed)->required();
+  run_command->add_option("COUNT", seed_count)->capture_default_str();
+  run_command->add_option("--seconds", seconds, "end after so many, 0: never");
+  run_command->callback([&] { status = check_generated(first_seed, seed_count, seconds); });
+
   bool for_v8 = false;
   generate_command->add_flag("--v8", for_v8, "only what the V8 of node 20 knows");
   generate_command->callback([&] {
