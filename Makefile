@@ -59,13 +59,14 @@ tool-src   := $(filter-out $(posix-src),$(wildcard selftests/host/*.cc)) $(gen-s
 loader-src := $(call find,loader,*.cc)
 loader-lib := $(filter-out loader/main.cc,$(loader-src))
 test-src   := $(call find,selftests/core,*_test.cc)
+inject-src := $(wildcard selftests/inject/*.cc)
 fuzz-src   := $(wildcard selftests/fuzz/fuzz_*.cc)
 bench-src  := $(wildcard selftests/bench/*.cc)
 engine-bench-src := $(wildcard selftests/bench/engine/*.cc)
 compile-bench-src := $(wildcard selftests/bench/compile/*.cc)
 shapes-src := $(wildcard selftests/bench/compile/shapes/*.cc)
 host-src   := $(core-src) $(posix-src) $(tool-src) $(test-src) $(loader-src) $(fuzz-src) $(bench-src) \
-	      $(engine-bench-src) $(compile-bench-src) $(shapes-src)
+	      $(engine-bench-src) $(compile-bench-src) $(shapes-src) $(inject-src)
 guest-src  := $(call find,wasi-kernel/examples selftests/kernel/guest,*.c)
 ktest-src  := $(wildcard selftests/kernel/test_*.c)
 ktest-sh   := $(wildcard selftests/kernel/test_*.sh)
@@ -79,7 +80,7 @@ CLANG    ?= clang
 CLANGXX  ?= clang++
 
 # Each variant compiles every hosted source in its own directory.
-variants  := host asan fuzz count
+variants  := host asan fuzz count inject
 cxx-host  := $(CXX)
 opt-host  := -O2 -g
 cxx-asan  := $(CXX)
@@ -89,6 +90,9 @@ opt-fuzz  := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,un
 # Counts the basic blocks it executes.
 cxx-count := $(CXX)
 opt-count := -O2 -g -fsanitize-coverage=trace-pc
+# For fault injection (core/base/inject.h).
+cxx-inject := $(cxx-asan)
+opt-inject := $(opt-asan) -DWRING_INJECT
 
 cxxflags  := -std=c++20 $(warnings) -Ikmod -I. -MMD -MP
 loader-libs := -lbpf -luring -ldw -lelf -lz -lpthread
@@ -140,8 +144,13 @@ $(fuzz-bin): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/selftests/fuzz/%.o \
 	@echo "  LINK    $@"
 	@$(cxx-fuzz) $(opt-fuzz) -fsanitize=fuzzer -o $@ $^ -lpthread
 
+$(BUILD)/inject/inject-tests: $(patsubst %.cc,$(BUILD)/inject/obj/%.o,$(inject-src) $(gen-src)) \
+		$(BUILD)/inject/libwring_core.a
+	@echo "  LINK    $@"
+	@$(cxx-inject) $(opt-inject) -o $@ $^ -lgtest -lgtest_main
+
 host-bin := $(if $(tool-src),$(BUILD)/host/wring-host) $(if $(loader-src),$(BUILD)/host/wring)
-tests-bin := $(if $(test-src),$(BUILD)/asan/core-tests)
+tests-bin := $(if $(test-src),$(BUILD)/asan/core-tests) $(if $(inject-src),$(BUILD)/inject/inject-tests)
 
 # ---- Guests: examples and programs for tests, as Wasm and as eBPF -----------------------------------------------
 

@@ -86,9 +86,12 @@ static int wring_bind_host(const struct wring_module *module,
 			   struct wring_binding *binding, struct wring_report *report)
 {
 	const struct wring_host_function *function = wring_host_find(import);
+	int intrinsic = wring_import_is_intrinsic(module, i);
 	char why[128];
 
-	if (wring_import_is_intrinsic(module, i)) {
+	if (intrinsic < 0)
+		return wring_report_internal(report, NULL);
+	if (intrinsic) {
 		binding->kind = WRING_BIND_INTRINSIC;
 		if (!function)
 			return 0;
@@ -146,7 +149,7 @@ int wring_bind_imports(const struct wring_module *module, const struct wring_bin
 	for (i = 0; i < imports; i++) {
 		err = wring_module_import(module, i, &import);
 		if (err) {
-			err = wring_report_set(report, -EIO, "import %u cannot be read", i);
+			err = wring_report_internal(report, &import);
 			goto err_free;
 		}
 		if (source->values && source->values[i].instance) {

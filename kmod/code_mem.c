@@ -88,8 +88,8 @@ static int wring_text_map(struct wring_text *text, u32 image_bytes, u32 fault_co
 }
 
 /* Entries are ascending by pc, as the search wants them; instruction and fixup are distances from their fields. */
-static void wring_text_fill_extable(struct wring_text *text, const struct wring_code *code,
-				    u32 count)
+static int wring_text_fill_extable(struct wring_text *text, const struct wring_code *code,
+				   u32 count)
 {
 	struct exception_table_entry *entry = (void *)(text->base + text->code_bytes);
 	u32 i, pc, fixup;
@@ -97,11 +97,13 @@ static void wring_text_fill_extable(struct wring_text *text, const struct wring_
 	text->prog->aux->extable = entry;
 	text->prog->aux->num_exentries = count;
 	for (i = 0; i < count; i++, entry++) {
-		wring_code_fault(code, i, &pc, &fixup);
+		if (wring_code_fault(code, i, &pc, &fixup))
+			return -EIO;
 		entry->insn = text->image + pc - (u8 *)&entry->insn;
 		entry->fixup = text->image + fixup - (u8 *)&entry->fixup;
 		entry->data = EX_TYPE_DEFAULT;
 	}
+	return 0;
 }
 
 static struct bpf_prog *wring_text_prog_new(const struct wring_text *text, const char *name,
@@ -176,7 +178,11 @@ int wring_text_place(struct wring_code *code, const char *name, const u8 tag[8],
 		err = wring_report_set(report, -ENOMEM, "out of memory");
 		goto err_unmap;
 	}
-	wring_text_fill_extable(text, code, fault_count);
+	err = wring_text_fill_extable(text, code, fault_count);
+	if (err) {
+		err = wring_report_internal(report, NULL);
+		goto err_prog;
+	}
 	err = wring_text_protect(text);
 	if (err) {
 		wring_report_set(report, err, "cannot make code executable: error %d", err);

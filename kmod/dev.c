@@ -179,6 +179,7 @@ static int wring_features(struct wring_call *call, void *arg)
 	features->programs = wring_program_count();
 	wring_memory_count(&features->reservations, &features->reservations_pooled);
 	features->code_bytes = wring_text_total();
+	features->internal_errors = wring_recovery_count();
 	return 0;
 }
 

@@ -65,8 +65,9 @@ static bool wring_nf_stores(const struct wring_module *module)
 	struct wring_extern_desc import;
 
 	for (i = 0; i < count; i++) {
+		/* To be on the safe side, for an engine that cannot tell. */
 		if (wring_module_import(module, i, &import))
-			continue;
+			return true;
 		if ((import.name.len >= sizeof(prefix) - 1 &&
 		     !memcmp(import.name.data, prefix, sizeof(prefix) - 1)) ||
 		    (import.name.len == sizeof(write) - 1 &&

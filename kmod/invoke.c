@@ -50,7 +50,7 @@ static void wring_results_hide(const char *types, u64 *values)
 }
 
 static int wring_export_by_name(const struct wring_module *module, const void __user *name,
-				u32 bytes, u32 *index)
+				u32 bytes, u32 *index, struct wring_report *report)
 {
 	u32 i, count = wring_module_export_count(module);
 	struct wring_extern_desc export;
@@ -64,12 +64,14 @@ static int wring_export_by_name(const struct wring_module *module, const void __
 	if (IS_ERR(copy))
 		return PTR_ERR(copy);
 	err = -ENOENT;
-	for (i = 0; i < count && err; i++) {
-		if (!wring_module_export(module, i, &export) && export.name.len == bytes &&
-		    !memcmp(export.name.data, copy, bytes)) {
+	for (i = 0; i < count && err == -ENOENT; i++) {
+		err = wring_module_export(module, i, &export);
+		if (err)
+			err = wring_report_internal(report, &export);
+		else if (export.name.len != bytes || memcmp(export.name.data, copy, bytes))
+			err = -ENOENT;
+		else
 			*index = i;
-			err = 0;
-		}
 	}
 	kfree(copy);
 	return err;
@@ -83,17 +85,20 @@ static int wring_export_find(const struct wring_module *module, u64 name, u32 na
 	int err = 0;
 
 	if (name)
-		err = wring_export_by_name(module, u64_to_user_ptr(name), name_bytes, index);
+		err = wring_export_by_name(module, u64_to_user_ptr(name), name_bytes, index,
+					   report);
 	else if (name_bytes)
 		return wring_report_set(report, -EINVAL, "name_bytes without a name");
 	if (!err && *index >= wring_module_export_count(module))
 		err = -ENOENT;
+	if (err == -EIO)
+		return err;
 	if (err)
 		return wring_report_set(report, err,
 					err == -ENOENT ? "no such export" :
 							 "the export's name cannot be read");
 	if (wring_module_export(module, *index, export))
-		return wring_report_set(report, -EIO, "export %u cannot be read", *index);
+		return wring_report_internal(report, export);
 	return 0;
 }
 

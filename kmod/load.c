@@ -132,7 +132,7 @@ static int wring_program_find_entry(struct wring_program *program, struct wring_
 
 	for (i = 0; i < count; i++) {
 		if (wring_module_export(program->module, i, &export))
-			return wring_report_set(report, -EIO, "export %u cannot be read", i);
+			return wring_report_internal(report, &export);
 		if (wanted) {
 			if (export.name.len != wanted ||
 			    memcmp(export.name.data, program->entry_name, wanted))

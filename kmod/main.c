@@ -27,6 +27,7 @@ static int __init wring_init(void)
 {
 	int err;
 
+	wring_recovery_init();
 	err = wring_target_check();
 	if (err)
 		return err;

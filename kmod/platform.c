@@ -2,13 +2,9 @@
 /*
  * platform.c - the kernel's answers to what the engine asks of its host (core/platform.h), memory aside.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
-#include <linux/bug.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
-#include <linux/printk.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -47,12 +43,6 @@ void wring_os_free(void *ptr)
 int wring_os_vformat(char *buf, wring_size size, const char *fmt, __builtin_va_list args)
 {
 	return vsnprintf(buf, size, fmt, args);
-}
-
-void wring_os_panic(const char *what)
-{
-	pr_crit("broken invariant: %s\n", what);
-	BUG();
 }
 
 int wring_os_yield(void)

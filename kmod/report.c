@@ -64,6 +64,7 @@ static int wring_engine_errno(int err)
 	case WRING_ERR_LINK: return -ENOLINK;
 	case WRING_ERR_TRAP: return -ECANCELED;
 	case WRING_ERR_INTERRUPTED: return -EINTR;
+	case WRING_ERR_INTERNAL:
 	default: return -EIO;
 	}
 }
@@ -105,7 +106,8 @@ int wring_report_engine(struct wring_report *report, int err, const struct wring
 			const struct wring_module *module)
 {
 	BUILD_BUG_ON((int)WRING_ERROR_INTERRUPTED != (int)WRING_ERR_INTERRUPTED);
-	report->kind = -err;
+	/* The command's own kind of error was there first. */
+	report->kind = err == -WRING_ERR_INTERNAL ? WRING_ERROR_INTERNAL : -err;
 	report->func = error->func;
 	report->offset = error->offset;
 	report->trap = 0;
@@ -116,6 +118,25 @@ int wring_report_engine(struct wring_report *report, int err, const struct wring
 	else
 		wring_report_function(report, module);
 	return wring_engine_errno(err);
+}
+
+/**
+ * wring_report_internal - describe a fault of the engine that came without an error description
+ * @report: filled in
+ * @desc: what the engine says instead, or NULL
+ *
+ * Context: any.
+ * Return: -EIO.
+ */
+int wring_report_internal(struct wring_report *report, const struct wring_extern_desc *desc)
+{
+	if (desc)
+		wring_report_set(report, -EIO, "internal error: %.*s", (int)desc->name.len,
+				 desc->name.data);
+	else
+		wring_report_set(report, -EIO, "internal error: see the kernel's log");
+	report->kind = WRING_ERROR_INTERNAL;
+	return -EIO;
 }
 
 /**

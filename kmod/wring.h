@@ -41,6 +41,12 @@
 /* main.c: for what is freed after an RCU grace period, and must be before the module goes. */
 extern struct workqueue_struct *wring_wq;
 
+/* ---- recovery.c: wring_os_recovery_*, wring_os_panic ---- */
+
+void wring_recovery_init(void);
+/* How many invariants of the engine were found broken. */
+u64 wring_recovery_count(void);
+
 /* ---- linear_mem.c: wring_os_memory_* ---- */
 
 void wring_memory_init(void);
@@ -99,6 +105,8 @@ u32 wring_target_mitigations(const struct wring_target *target);
 /* Turns the engine's error (a negative enum wring_err and its description) into an errno and a report. */
 int wring_report_engine(struct wring_report *report, int err, const struct wring_error *error,
 			const struct wring_module *module);
+/* The same for -WRING_ERR_INTERNAL of a function that describes imports or exports. */
+int wring_report_internal(struct wring_report *report, const struct wring_extern_desc *desc);
 /* Reports a trap: its reason, and where, from the vmctx of the invocation. */
 void wring_report_trap(struct wring_report *report, const struct wring_vmctx *vmctx, u32 reason,
 		       const struct wring_module *module);

@@ -60,6 +60,7 @@ int feature(Words words, const Output& out) {
   json["reservations"] = features.reservations;
   json["reservations_pooled"] = features.reservations_pooled;
   json["bytes_code"] = features.code_bytes;
+  json["internal_errors"] = features.internal_errors;
   if (out.json()) {
     out.print(json);
     return 0;
@@ -72,6 +73,8 @@ int feature(Words words, const Output& out) {
   say("loaded: %u programs, %llu bytes of code, %u linear memories (%u more pooled)\n",
       features.programs, static_cast<unsigned long long>(features.code_bytes),
       features.reservations, features.reservations_pooled);
+  say("faults of the engine itself: %llu\n",
+      static_cast<unsigned long long>(features.internal_errors));
   return 0;
 }
 

@@ -64,6 +64,7 @@ struct ModuleCompiler {
 };
 
 Err ModuleCompiler::function(u32 func, Diag* diag) {
+  diag->working_on = func;
   u64 below = graph.callee_depth(func);
   bool is_recursive = graph.is_recursive(func);
   x64::FunctionOptions options;
@@ -110,6 +111,7 @@ Err ModuleCompiler::adapters(Diag* diag) {
 
 Err ModuleCompiler::array_entry(u32 func, Diag* diag) {
   if (code->array_entries[func] != kNone || code->functions[func].entry == kNone) return Err::kOk;
+  diag->working_on = func;
   u32 offset = code->bytes.size();
   TRY(x64::emit_array_entry(module.func_type(func), func, request.target, result->tail_bytes, code,
                             diag));
@@ -162,8 +164,10 @@ Err ModuleCompiler::run(Arena* arena, Diag* diag) {
   TRY(note_graph(arena, diag));
   TRY(adapters(diag));
   TRY(functions(diag));
+  diag->working_on = kNone;
   TRY(x64::emit_stubs(request.target, code, diag));
   TRY(array_entries(diag));
+  diag->working_on = kNone;
   TRY(hook_entry(diag));
   if (result->stack_bytes > kInlineStackBytes) result->needs_stack = true;
   return Err::kOk;

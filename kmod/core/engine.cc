@@ -9,7 +9,7 @@
 
 using namespace wring;  // NOLINT(google-build-using-namespace): everything below is C functions
 
-static_assert(static_cast<int>(Err::kInterrupted) == WRING_ERR_INTERRUPTED);
+static_assert(static_cast<int>(Err::kInternal) == WRING_ERR_INTERNAL);
 static_assert(WRING_NO_INDEX == kNone);
 static_assert(WRING_MIN_STACK_BYTES >= kStackHeadroomBytes);
 static_assert(static_cast<int>(BindingKind::kConstant) == WRING_BIND_CONSTANT);
@@ -241,7 +241,7 @@ Err intern_types(wring_module* module, Diag* diag) {
   const Module& decoded = *module->module;
   u32 count = decoded.types.size();
   if (count == 0) return Err::kOk;
-  module->type_ids = static_cast<u32*>(wring_os_alloc(usize{count} * sizeof(u32)));
+  module->type_ids = static_cast<u32*>(take_memory(usize{count} * sizeof(u32)));
   if (!module->type_ids) return diag->no_memory();
   for (u32 begin = 0, end; begin < count; begin = end) {
     end = begin + 1;
@@ -259,6 +259,61 @@ Features features_of(const wring_limits& limits) {
     features.threads = (limits.features & WRING_FEATURE_THREADS) != 0;
   }
   return features;
+}
+
+Err new_module(wring_store* store, Bytes input, wring_module** out, Diag* diag) {
+  auto* module = make_object<wring_module>();
+  if (!module) return diag->no_memory();
+  module->store = store;
+  Err err = decode(input, features_of(store->limits), compile_bytes(store->limits), &module->module,
+                   diag);
+  if (err == Err::kOk) err = intern_types(module, diag);
+  if (err != Err::kOk) {
+    runtime::unref(module);
+    return err;
+  }
+  *out = module;
+  return Err::kOk;
+}
+
+// Without the references that the code is to hold.
+Err new_code(wring_module* module, const wring_compile_options& options, wring_code** out,
+             Diag* diag) {
+  auto* code = make_object<wring_code>(compile_bytes(module->store->limits));
+  if (!code) return diag->no_memory();
+  code->module = module;
+  Err err = compile(module, options, code, diag);
+  if (err != Err::kOk) {
+    destroy_object(code);
+    return err;
+  }
+  code->scratch.detach();
+  code->tables.detach();
+  *out = code;
+  return Err::kOk;
+}
+
+Err place(wring_code* code, void* dst, u64 address, Diag* diag) {
+  if (code->is_placed) return diag->fail(Err::kLimit, kNone, kNone, "code is placed already");
+  constexpr int kInt3 = 0xcc;
+  __builtin_memset(dst, kInt3, image_bytes(*code));
+  TRY(link::place(&code->image, static_cast<u8*>(dst), address, diag));
+  runtime::place_plan(code);
+  code->is_placed = true;
+  return Err::kOk;
+}
+
+// Fills in *out by body(); what has gone wrong in there takes the place of the name.
+template <class F>
+int query(wring_extern_desc* out, F&& body) {
+  Guard guard(Stage::kQuery);
+  if (!wring_recovery_set(guard.point())) {
+    body();
+    return 0;
+  }
+  *out = {};
+  for (out->name.data = guard.what(); out->name.data[out->name.len];) out->name.len++;
+  return -WRING_ERR_INTERNAL;
 }
 
 }  // namespace
@@ -287,21 +342,16 @@ extern "C" int wring_module_new(wring_store* store, const void* bytes, unsigned 
         diag.fail(Err::kLimit, kNone, kNone, "module of %llu bytes exceeds the limit of %u", len,
                   kMaxModuleBytes),
         diag, err);
-  auto* module = make_object<wring_module>();
-  if (!module) return runtime::report(diag.no_memory(), diag, err);
-  module->store = store;
-  runtime::take_handle(store);
   Bytes input(static_cast<const u8*>(bytes), len);
-  Err result = decode(input, features_of(store->limits), compile_bytes(store->limits),
-                      &module->module, &diag);
-  if (result == Err::kOk) result = intern_types(module, &diag);
+  Operation operation;
+  Err result =
+      operation.run(Stage::kDecode, &diag, [&] { return new_module(store, input, out, &diag); });
   if (result != Err::kOk) {
-    wring_module_put(module);
     int number = runtime::report(result, diag, err);
     runtime::name_function(input, err);
     return number;
   }
-  *out = module;
+  runtime::take_handle(store);
   return 0;
 }
 
@@ -320,12 +370,13 @@ extern "C" int wring_module_import(const wring_module* module, unsigned int i,
                                    wring_extern_desc* out) {
   *out = {};
   if (i >= module->module->imports.size()) return -WRING_ERR_LIMIT;
-  const Import& import = module->module->imports[i];
-  out->module = to_str(import.module);
-  out->name = to_str(import.name);
-  out->offset = import.offset;
-  describe(*module->module, import.kind, import.index, out);
-  return 0;
+  return query(out, [&] {
+    const Import& import = module->module->imports[i];
+    out->module = to_str(import.module);
+    out->name = to_str(import.name);
+    out->offset = import.offset;
+    describe(*module->module, import.kind, import.index, out);
+  });
 }
 
 extern "C" unsigned int wring_module_export_count(const wring_module* module) {
@@ -336,11 +387,12 @@ extern "C" int wring_module_export(const wring_module* module, unsigned int i,
                                    wring_extern_desc* out) {
   *out = {};
   if (i >= module->module->exports.size()) return -WRING_ERR_LIMIT;
-  const Export& e = module->module->exports[i];
-  out->name = to_str(e.name);
-  out->offset = WRING_NO_INDEX;
-  describe(*module->module, e.kind, e.index, out);
-  return 0;
+  return query(out, [&] {
+    const Export& e = module->module->exports[i];
+    out->name = to_str(e.name);
+    out->offset = WRING_NO_INDEX;
+    describe(*module->module, e.kind, e.index, out);
+  });
 }
 
 extern "C" wring_str wring_module_bytes(const wring_module* module) {
@@ -360,7 +412,8 @@ extern "C" int wring_module_custom(const wring_module* module, const char* name,
 
 extern "C" wring_str wring_module_function_name(const wring_module* module, unsigned int func) {
   if (func >= module->module->functions.size()) return {};
-  return to_str(module->module->function_name(func));
+  return guarded(Stage::kQuery, wring_str{},
+                 [&] { return to_str(module->module->function_name(func)); });
 }
 
 extern "C" unsigned int wring_module_start(const wring_module* module) {
@@ -369,9 +422,11 @@ extern "C" unsigned int wring_module_start(const wring_module* module) {
 
 extern "C" int wring_import_is_intrinsic(const wring_module* module, unsigned int i) {
   if (i >= module->module->imports.size()) return 0;
-  const Import& import = module->module->imports[i];
-  return import.kind == ExternKind::kFunc &&
-         find_intrinsic(*module->module, import) != Intrinsic::kCount;
+  return guarded(Stage::kQuery, -WRING_ERR_INTERNAL, [&] {
+    const Import& import = module->module->imports[i];
+    return static_cast<int>(import.kind == ExternKind::kFunc &&
+                            find_intrinsic(*module->module, import) != Intrinsic::kCount);
+  });
 }
 
 // ---- code ----
@@ -379,19 +434,16 @@ extern "C" int wring_import_is_intrinsic(const wring_module* module, unsigned in
 extern "C" int wring_compile(wring_module* module, const wring_compile_options* options,
                              wring_code** out, wring_error* err) {
   Diag diag;
-  auto* code = make_object<wring_code>(compile_bytes(module->store->limits));
-  if (!code) return runtime::report(diag.no_memory(), diag, err);
-  code->module = module;
-  module->refs++;
-  runtime::take_handle(module->store);
-  Err result = compile(module, *options, code, &diag);
+  Operation operation;
+  Err result = operation.run(Stage::kCompile, &diag,
+                             [&] { return new_code(module, *options, out, &diag); });
   if (result != Err::kOk) {
     int number = runtime::report(result, diag, err);
     runtime::name_function(*module->module, err);
-    wring_code_put(code);
     return number;
   }
-  *out = code;
+  module->refs++;
+  runtime::take_handle(module->store);
   return 0;
 }
 
@@ -412,16 +464,11 @@ extern "C" unsigned long long wring_code_size(const wring_code* code) { return i
 extern "C" int wring_code_place(wring_code* code, void* dst, unsigned long long address,
                                 wring_error* err) {
   Diag diag;
-  if (code->is_placed)
-    return runtime::report(diag.fail(Err::kLimit, kNone, kNone, "code is placed already"), diag,
-                           err);
-  constexpr int kInt3 = 0xcc;
-  __builtin_memset(dst, kInt3, image_bytes(*code));
-  Err result = link::place(&code->image, static_cast<u8*>(dst), address, &diag);
+  Operation operation;
+  Err result =
+      operation.run(Stage::kPlace, &diag, [&] { return place(code, dst, address, &diag); });
   if (result != Err::kOk) return runtime::report(result, diag, err);
-  code->is_placed = true;
   code->scratch.reset();
-  runtime::place_plan(code);
   return 0;
 }
 
@@ -429,10 +476,12 @@ extern "C" unsigned int wring_code_fault_count(const wring_code* code) {
   return code->image.faults.size();
 }
 
-extern "C" void wring_code_fault(const wring_code* code, unsigned int i, unsigned int* pc,
-                                 unsigned int* fixup) {
-  *pc = code->image.faults[i].pc;
-  *fixup = code->image.faults[i].fixup;
+extern "C" int wring_code_fault(const wring_code* code, unsigned int i, unsigned int* pc,
+                                unsigned int* fixup) {
+  if (i >= code->image.faults.size()) return -WRING_ERR_LIMIT;
+  *pc = code->image.faults.data()[i].pc;
+  *fixup = code->image.faults.data()[i].fixup;
+  return 0;
 }
 
 extern "C" unsigned int wring_cpu_features(void) { return x64::cpu_features(); }
@@ -443,7 +492,7 @@ extern "C" int wring_code_function(const wring_code* code, unsigned int func, un
                                    unsigned int* end) {
   *begin = *end = WRING_NO_INDEX;
   if (func >= code->image.functions.size()) return -WRING_ERR_LIMIT;
-  const FunctionCode& function = code->image.functions[func];
+  const FunctionCode& function = code->image.functions.data()[func];
   if (function.entry == kNone) return -WRING_ERR_LIMIT;
   *begin = link::begin_of(function);
   *end = function.end;
@@ -460,16 +509,18 @@ extern "C" int wring_code_lookup(const wring_code* code, unsigned long long pc, 
                                  unsigned int* offset) {
   u64 at = pc - code->image.address;
   if (!code->is_placed || at >= code->image.bytes) return -1;
-  const Module& module = *code->module->module;
-  if (const TrapSite* trap = link::find_trap(code->image, static_cast<u32>(at))) {
-    *func = module.function_at(trap->origin, trap->func);
-    *offset = trap->origin;
-    return 0;
-  }
-  if (const CallSite* call = link::find_call(code->image, static_cast<u32>(at))) {
-    *func = module.function_at(call->origin, call->func);
-    *offset = call->origin;
-    return 0;
-  }
-  return -1;
+  return guarded(Stage::kQuery, -1, [&] {
+    const Module& module = *code->module->module;
+    if (const TrapSite* trap = link::find_trap(code->image, static_cast<u32>(at))) {
+      *func = module.function_at(trap->origin, trap->func);
+      *offset = trap->origin;
+      return 0;
+    }
+    if (const CallSite* call = link::find_call(code->image, static_cast<u32>(at))) {
+      *func = module.function_at(call->origin, call->func);
+      *offset = call->origin;
+      return 0;
+    }
+    return -1;
+  });
 }

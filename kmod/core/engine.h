@@ -10,6 +10,9 @@
  * sleep unless marked otherwise. Objects of one store are not safe for concurrent changes: the host
  * serializes calls per store, except where "any context" is said. Invocations on different instances
  * may run concurrently.
+ *
+ * Whatever a function fails with, -WRING_ERR_INTERNAL included, it has given back what it took and left what was there
+ * before as usable as it was.
  */
 #ifndef WRING_CORE_ENGINE_H
 #define WRING_CORE_ENGINE_H
@@ -30,6 +33,7 @@ enum wring_err {	/* as negative return values; same order as wring::Err */
 	WRING_ERR_LINK,
 	WRING_ERR_TRAP,
 	WRING_ERR_INTERRUPTED,
+	WRING_ERR_INTERNAL,	/* an invariant of the engine is broken: which, is the message */
 };
 
 #define WRING_NO_INDEX 0xffffffffu
@@ -91,6 +95,7 @@ struct wring_extern_desc {
 	char results[32];
 };
 unsigned int wring_module_import_count(const struct wring_module *module);
+/* Both: 0; -WRING_ERR_LIMIT if there is no such; -WRING_ERR_INTERNAL, then `name` says what has gone wrong. */
 int wring_module_import(const struct wring_module *module, unsigned int i,
 			struct wring_extern_desc *out);
 unsigned int wring_module_export_count(const struct wring_module *module);
@@ -119,7 +124,7 @@ struct wring_binding {
 	unsigned int may_trap;
 	unsigned int may_sleep;
 };
-/* Whether (module, name, signature) of import i is an intrinsic the compiler expands: 1, 0; does not fail. */
+/* Whether (module, name, signature) of import i is an intrinsic the compiler expands: 1, 0, or -WRING_ERR_INTERNAL. */
 int wring_import_is_intrinsic(const struct wring_module *module, unsigned int i);
 
 enum wring_map_kind { WRING_MAP_OPAQUE, WRING_MAP_ARRAY, WRING_MAP_PERCPU_ARRAY };
@@ -202,9 +207,9 @@ unsigned long long wring_code_size(const struct wring_code *code);
  */
 int wring_code_place(struct wring_code *code, void *dst, unsigned long long address,
 		     struct wring_error *err);
-/* Exception table: offsets of faulting instructions and their trap stubs, ascending. */
+/* Exception table: offsets of faulting instructions and their trap stubs, ascending. 0 or, beyond, -WRING_ERR_LIMIT. */
 unsigned int wring_code_fault_count(const struct wring_code *code);
-void wring_code_fault(const struct wring_code *code, unsigned int i, unsigned int *pc,
+int wring_code_fault(const struct wring_code *code, unsigned int i, unsigned int *pc,
 		      unsigned int *fixup);
 /* Offset of the hook's entry, or of a function's code; WRING_NO_INDEX if there is none. */
 unsigned int wring_code_hook_offset(const struct wring_code *code);

@@ -26,10 +26,28 @@ void wring_os_free(void *ptr);
 int wring_os_vformat(char *buf, wring_size size, const char *fmt, __builtin_va_list args);
 
 /*
- * An engine invariant is broken (never the guest's doing): report the text and do not return. Not declared noreturn,
- * because objtool only believes that of the kernel's own functions; the engine's assertions end in a trap of their own.
+ * Recovery points (base/recovery.h): where an engine call that breaks an invariant is left, with its registers. They
+ * lie on the stack and nest; those of different stacks have nothing to do with each other. `what` is the invariant,
+ * `owner` the engine's, `seal` and `host` the host's.
  */
-void wring_os_panic(const char *what);
+struct wring_recovery {
+	unsigned long long seal;
+	unsigned long long host;
+	const char *what;
+	void *owner;
+	unsigned long long registers[8];
+};
+/* Makes the point the innermost one of the stack it lies on, and takes it back (those within it too). Any context. */
+void wring_os_recovery_begin(struct wring_recovery *point);
+void wring_os_recovery_end(struct wring_recovery *point);
+/* The innermost recovery point of the caller's stack, or NULL. Any context. */
+struct wring_recovery *wring_os_recovery(void);
+/*
+ * An engine invariant is broken (never the guest's doing): report the text, of which there may be a flood. Returns if
+ * there is a recovery point, which the engine then goes back to; else it does not return. Any context. Not declared
+ * noreturn, because objtool only believes that of the kernel's own functions.
+ */
+void wring_os_panic(const char *what, struct wring_recovery *point);
 
 /*
  * Called now and then by long compilations: lets others run. Returns non-zero when the caller is being

@@ -39,6 +39,7 @@ enum wring_error_kind {
 	WRING_ERROR_TRAP,		/* initialization or the start function trapped [ECANCELED] */
 	WRING_ERROR_INTERRUPTED,	/* the caller is being killed [EINTR] */
 	WRING_ERROR_REQUEST,		/* the command itself is at fault: any other errno */
+	WRING_ERROR_INTERNAL,		/* the engine is at fault, see its message [EIO] */
 };
 
 struct wring_error_info {
@@ -62,6 +63,7 @@ struct wring_features {
 	__u32 reservations_pooled; /* out: and kept for reuse */
 	__aligned_u64 code_bytes;	/* out: executable memory in use */
 	__aligned_u64 reserved;
+	__aligned_u64 internal_errors;	/* out: faults of the engine itself since it was loaded */
 };
 #define WRING_ABI_VERSION	1
 

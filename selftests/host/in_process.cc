@@ -17,7 +17,7 @@ std::string describe(const wring_error& error) {
 }
 
 Outcome outcome_of(const wring_error& error) {
-  static_assert(static_cast<int>(Outcome::kInterrupted) == WRING_ERR_INTERRUPTED);
+  static_assert(static_cast<int>(Outcome::kInternal) == WRING_ERR_INTERNAL);
   return {static_cast<Outcome::Kind>(error.kind), describe(error)};
 }
 
@@ -36,6 +36,7 @@ const char* name_of(Outcome::Kind kind) {
     case Outcome::kLink: return "link error";
     case Outcome::kTrap: return "trap";
     case Outcome::kInterrupted: return "interrupted";
+    case Outcome::kInternal: return "internal error";
     case Outcome::kFailed: return "backend failure";
   }
   return "?";

@@ -22,6 +22,17 @@
 
 #include "core/platform.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define WRING_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WRING_ASAN 1
+#endif
+#endif
+#if WRING_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace {
 
 constexpr size_t kPageBytes = 4096;
@@ -33,6 +44,17 @@ std::atomic<unsigned long long> g_asked{0};
 std::atomic<unsigned long long> g_fail_at{0};
 std::atomic<long long> g_live{0};
 std::atomic<const volatile int*> g_stop{nullptr};
+
+// ---- broken invariants ----
+
+thread_local wring_recovery* t_recovery;
+std::atomic<unsigned long long> g_broken{0};
+std::atomic<bool> g_is_strict{false};
+
+[[noreturn]] void die(const char* what) {
+  fprintf(stderr, "wring: internal error: %s\n", what);
+  abort();
+}
 
 bool may_allocate() {
   unsigned long long n = ++g_asked;
@@ -82,7 +104,7 @@ uintptr_t fixup_of(uintptr_t pc) {
     unsigned int low = 0, high = wring_code_fault_count(region.code);
     while (low < high) {
       unsigned int middle = low + (high - low) / 2, at, fixup;
-      wring_code_fault(region.code, middle, &at, &fixup);
+      if (wring_code_fault(region.code, middle, &at, &fixup) != 0) return 0;
       if (at == pc - begin) return begin + fixup;
       if (at < pc - begin)
         low = middle + 1;
@@ -118,7 +140,7 @@ void install_handler() {
   sigemptyset(&action.sa_mask);
   if (sigaction(SIGSEGV, &action, &g_previous_segv) != 0 ||
       sigaction(SIGBUS, &action, &g_previous_bus) != 0)
-    wring_os_panic("cannot install the fault handler");
+    die("cannot install the fault handler");
 }
 
 // The stacks of a thread: for its invocations, and for the fault handler.
@@ -130,7 +152,7 @@ class ThreadStacks {
     stack_t alternate = {};
     alternate.ss_sp = signal_;
     alternate.ss_size = kSignalBytes;
-    if (sigaltstack(&alternate, &previous_) != 0) wring_os_panic("sigaltstack failed");
+    if (sigaltstack(&alternate, &previous_) != 0) die("sigaltstack failed");
   }
   ~ThreadStacks() {
     if (previous_.ss_flags & SS_DISABLE || previous_.ss_sp) sigaltstack(&previous_, nullptr);
@@ -145,10 +167,10 @@ class ThreadStacks {
   static constexpr size_t kSignalBytes = 64 * 1024;
   static char* map_stack(size_t bytes) {
     void* p = mmap(nullptr, bytes + kPageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) wring_os_panic("no memory for a stack");
+    if (p == MAP_FAILED) die("no memory for a stack");
     char* stack = static_cast<char*>(p) + kPageBytes;
     if (mprotect(stack, bytes, PROT_READ | PROT_WRITE) != 0)
-      wring_os_panic("no memory for a stack");
+      die("no memory for a stack");
     return stack;
   }
   static void unmap_stack(char* stack, size_t bytes) {
@@ -287,9 +309,23 @@ extern "C" int wring_os_vformat(char* buf, wring_size size, const char* fmt,
   return vsnprintf(buf, size, fmt, args);
 }
 
-extern "C" void wring_os_panic(const char* what) {
-  fprintf(stderr, "wring: internal error: %s\n", what);
-  abort();
+extern "C" void wring_os_recovery_begin(wring_recovery* point) {
+  point->host = reinterpret_cast<uintptr_t>(t_recovery);
+  t_recovery = point;
+}
+
+extern "C" void wring_os_recovery_end(wring_recovery* point) {
+  t_recovery = reinterpret_cast<wring_recovery*>(point->host);
+}
+
+extern "C" wring_recovery* wring_os_recovery(void) { return t_recovery; }
+
+extern "C" void wring_os_panic(const char* what, wring_recovery* point) {
+  g_broken++;
+  if (!point || g_is_strict) die(what);
+#if WRING_ASAN
+  __asan_handle_no_return();  // the frames that are left have poisoned the stack
+#endif
 }
 
 extern "C" int wring_os_yield(void) {
@@ -447,4 +483,50 @@ extern "C" unsigned long long wring_posix_fail_allocation(unsigned long long n) 
 
 extern "C" long long wring_posix_live_allocations(void) { return g_live; }
 
+extern "C" void wring_posix_strict(int strict) { g_is_strict = strict != 0; }
+
+extern "C" unsigned long long wring_posix_broken_invariants(void) { return g_broken; }
+
 extern "C" void wring_posix_stop_flag(const volatile int* flag) { g_stop = flag; }
+
+// ---- fault injection (core/base/inject.h) ----
+
+#ifdef WRING_INJECT
+
+namespace {
+
+// One thread at a time is interested.
+struct Injection {
+  unsigned stage = 0;  // the current one
+  unsigned fail_stage = 0;
+  unsigned long long fail_at = 0;
+  unsigned long long counts[WRING_POSIX_STAGES] = {};
+};
+thread_local Injection t_injection;
+
+}  // namespace
+
+extern "C" int wring_inject_assertion(void) {
+  Injection& i = t_injection;
+  return ++i.counts[i.stage] == i.fail_at && i.stage == i.fail_stage;
+}
+
+extern "C" unsigned wring_inject_stage(unsigned stage) {
+  unsigned before = t_injection.stage;
+  t_injection.stage = stage;
+  return before;
+}
+
+extern "C" void wring_posix_inject(unsigned stage, unsigned long long n) {
+  unsigned current = t_injection.stage;
+  t_injection = Injection();
+  t_injection.stage = current;
+  t_injection.fail_stage = stage;
+  t_injection.fail_at = n;
+}
+
+extern "C" unsigned long long wring_posix_assertions(unsigned stage) {
+  return t_injection.counts[stage];
+}
+
+#endif

@@ -27,6 +27,19 @@ unsigned long long wring_posix_fail_allocation(unsigned long long n);
 // Allocations, reservations and pieces of code memory not given back yet.
 long long wring_posix_live_allocations(void);
 
+// How often an invariant of the engine has been found broken. Strict: that ends the process even where the engine could
+// recover, as fuzzers and tests want it that treat it as a finding.
+unsigned long long wring_posix_broken_invariants(void);
+void wring_posix_strict(int strict);
+
+#ifdef WRING_INJECT
+// Fault injection (core/base/inject.h), for the calling thread: counts anew, and makes the n-th assertion evaluated in
+// the stage fail (0: none). The stages are those of enum Stage.
+#define WRING_POSIX_STAGES 8
+void wring_posix_inject(unsigned int stage, unsigned long long n);
+unsigned long long wring_posix_assertions(unsigned int stage);
+#endif
+
 // Makes wring_os_yield answer "stop" once the flag is non-zero; NULL: never.
 void wring_posix_stop_flag(const volatile int* flag);
 

@@ -24,6 +24,7 @@ struct Outcome {
     kLink,
     kTrap,
     kInterrupted,
+    kInternal,
     kFailed,  // the backend itself broke down
   };
   Kind kind = kOk;

@@ -2,13 +2,16 @@
 // Arena: chunks from the platform, doubling from 16 KiB up to 1 MiB, or as large as a block that needs more.
 #include "core/base/arena.h"
 
+#include "core/base/recovery.h"
+
 namespace wring {
 
 namespace {
 constexpr usize kAlign = 16;
 constexpr usize kFirstChunk = 16 * 1024;
 constexpr usize kLargestChunk = 1024 * 1024;
-constexpr usize kHeader = 16;  // of a chunk
+constexpr usize kLinks = 16;                      // at a chunk's beginning
+constexpr usize kHeader = kLinks + kTakenHeader;  // of what the platform is asked for, in sizes it likes
 }  // namespace
 
 // A chunk with room for `bytes`: one that a rewind has given up, else a new one.
@@ -27,7 +30,7 @@ Arena::Chunk* Arena::take_chunk(usize bytes, bool* is_dirty) {
     chunk_bytes = bytes;  // the budget's tail: exactly what is asked for
     if (chunk_bytes > budget_ - min(used_, budget_)) return nullptr;
   }
-  auto* chunk = static_cast<Chunk*>(wring_os_alloc(chunk_bytes));
+  auto* chunk = static_cast<Chunk*>(take_memory(chunk_bytes - kTakenHeader, is_detached_));
   if (!chunk) return nullptr;
   used_ += chunk_bytes;
   chunk->bytes = chunk_bytes;
@@ -45,8 +48,8 @@ void* Arena::alloc(usize bytes) {
     if (!chunk) return nullptr;
     chunk->next = chunks_;
     chunks_ = chunk;
-    u8* start = reinterpret_cast<u8*>(chunk) + kHeader;
-    u8* end = reinterpret_cast<u8*>(chunk) + chunk->bytes;
+    u8* start = reinterpret_cast<u8*>(chunk) + kLinks;
+    u8* end = start + chunk->bytes - kHeader;
     // A large block gets a chunk of its own; small ones go on where more room is left.
     if (end - (start + bytes) < limit_ - cursor_) {
       if (is_dirty) __builtin_memset(start, 0, bytes);
@@ -79,17 +82,17 @@ void Arena::free_spare() {
   while (spare_) {
     Chunk* next = spare_->next;
     used_ -= spare_->bytes;
-    wring_os_free(spare_);
+    give_memory(spare_);
     spare_ = next;
   }
 }
 
 void Arena::reset() {
-  static_assert(sizeof(Chunk) <= kHeader);
+  static_assert(sizeof(Chunk) <= kLinks);
   free_spare();
   while (chunks_) {
     Chunk* next = chunks_->next;
-    wring_os_free(chunks_);
+    give_memory(chunks_);
     chunks_ = next;
   }
   cursor_ = limit_ = dirty_ = nullptr;

@@ -34,13 +34,16 @@ class Arena {
 
   // Frees everything at once; the budget starts anew.
   void reset();
+  // What it takes from now on is its owner's, not the running operation's (base/recovery.h). For arenas that outlive
+  // the operation that made them.
+  void detach() { is_detached_ = true; }
   usize bytes_used() const { return used_; }
   usize budget() const { return budget_; }
 
  private:
   struct Chunk {
     Chunk* next;
-    usize bytes;
+    usize bytes;  // with all headers
   };
 
  public:
@@ -66,6 +69,7 @@ class Arena {
       nullptr;  // end of what was in use beyond the cursor before a rewind: not zero any more
   usize budget_;
   usize used_ = 0;
+  bool is_detached_ = false;
 };
 
 // Gives up what is allocated from an arena in its lifetime.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-// Single objects in memory of their own: construction and destruction on top of wring_os_alloc.
+// Single objects in memory of their own: construction and destruction on top of take_memory.
 #pragma once
 
-#include "core/base/types.h"
+#include "core/base/recovery.h"
 
 namespace wring {
 
@@ -10,14 +10,14 @@ namespace wring {
 template <class T, class... Args>
 T* make_object(Args... args) {
   static_assert(alignof(T) <= 16);
-  void* place = wring_os_alloc(sizeof(T));
+  void* place = take_memory(sizeof(T));
   return place ? new (place) T(args...) : nullptr;
 }
 
 template <class T>
 void destroy_object(T* object) {
   object->~T();
-  wring_os_free(object);
+  give_memory(object);
 }
 
 }  // namespace wring

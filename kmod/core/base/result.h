@@ -19,12 +19,14 @@ enum class [[nodiscard]] Err : u8{
     kLink,         // an import is unknown or of the wrong type
     kTrap,         // instantiation trapped
     kInterrupted,  // wring_os_yield asked to stop
+    kInternal,     // an invariant of the engine is broken (base/recovery.h)
 };
 
 struct Diag {
   Err code = Err::kOk;
   u32 func = kNone;    // function index in the module's index space, or kNone
   u32 offset = kNone;  // byte offset in the module, or kNone
+  u32 working_on = kNone;  // the function being validated or compiled, for errors that know of none
   char message[160] = {};
 
   // Records the first error and returns its code; later calls keep the first. printf-like. The message is one

@@ -57,19 +57,35 @@ constexpr u32 count_ones(u64 x) {
 constexpr bool fits_i32(i64 x) { return x == static_cast<i32>(x); }
 constexpr bool fits_i8(i64 x) { return x == static_cast<i8>(x); }
 
+}  // namespace wring
+
+// A broken invariant: goes back to the innermost recovery point (base/recovery.h). Does not return, which objtool would
+// not believe.
+extern "C" [[gnu::cold]] void wring_panic(const char* what);
+
+namespace wring {
+
 // Always inline, so that objtool sees the trap that ends the path.
 [[noreturn, gnu::always_inline, gnu::cold]] inline void panic(const char* what) {
-  wring_os_panic(what);
+  wring_panic(what);
   __builtin_trap();
 }
 
 }  // namespace wring
 
+// Builds for fault injection (base/inject.h) ask at every assertion whether it is to fail.
+#ifdef WRING_INJECT
+extern "C" int wring_inject_assertion(void);
+#define WRING_INJECTED_ (!__builtin_is_constant_evaluated() && wring_inject_assertion())
+#else
+#define WRING_INJECTED_ false
+#endif
+
 // An engine invariant, checked in every build: it guards memory safety, never input.
 #define WRING_STRINGIFY_(x) #x
 #define WRING_STRINGIFY(x) WRING_STRINGIFY_(x)
 #define WRING_ASSERT(cond)                                                 \
-  (__builtin_expect(!(cond), 0)                                            \
+  (__builtin_expect(!(cond) || WRING_INJECTED_, 0)                         \
        ? ::wring::panic(__FILE__ ":" WRING_STRINGIFY(__LINE__) ": " #cond) \
        : static_cast<void>(0))
 #define WRING_UNREACHABLE() ::wring::panic(__FILE__ ":" WRING_STRINGIFY(__LINE__) ": unreachable")

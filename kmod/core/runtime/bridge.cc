@@ -21,11 +21,12 @@ bool needs_bridge(const wring_instance& instance, u32 func) {
   return code.image.functions[func].indirect_entry != kNone;
 }
 
-// Emits all bridges; (*offsets)[func] is where the function's is.
+// Emits all bridges; offsets[func] is where the function's is, or kNone.
 Err emit_bridges(const wring_instance& instance, CodeBuilder* code, Span<u32> offsets, Diag* diag) {
   const Module& module = instance.module();
   const link::CodeImage& image = instance.code->image;
   for (u32 func = 0; func < offsets.size(); func++) {
+    offsets[func] = kNone;
     if (!needs_bridge(instance, func)) continue;
     TRY(x64::emit_bridge(module.func_type(func), reinterpret_cast<u64>(&instance.vmctx),
                          image.address + image.functions[func].indirect_entry,
@@ -35,11 +36,14 @@ Err emit_bridges(const wring_instance& instance, CodeBuilder* code, Span<u32> of
   return Err::kOk;
 }
 
-// References are addresses of records, which change in place; tables hold copies of them.
+// References are addresses of records, which change in place; tables hold copies of them. Without assertions: it is
+// done as a whole or not at all.
 void redirect(wring_instance* instance, Span<const u32> offsets) {
-  for (u32 func = 0; func < offsets.size(); func++)
-    if (needs_bridge(*instance, func))
-      instance->vmctx.functions[func].code = instance->bridge_code + offsets[func];
+  wring_func_ref* function = instance->vmctx.functions;
+  for (u32 offset : offsets) {
+    if (offset != kNone) function->code = instance->bridge_code + offset;
+    function++;
+  }
   for (Table* table : instance->tables) {
     if (!table || !table->holds_functions()) continue;  // still being instantiated
     for (u32 i = 0; i < table->view.size; i++) {
@@ -47,6 +51,12 @@ void redirect(wring_instance* instance, Span<const u32> offsets) {
       if (entry.ref) entry.code = entry.ref->code;
     }
   }
+}
+
+void release_bridges(void* what) {
+  auto* instance = static_cast<wring_instance*>(what);
+  wring_os_code_free(instance->bridge_code, instance->bridge_bytes);
+  instance->bridge_code = nullptr;
 }
 
 }  // namespace
@@ -73,23 +83,26 @@ Err ensure_bridges(wring_instance* instance, Diag* diag) {
   usize bytes = align_up(image.bytes, 16);
   auto* memory = static_cast<u8*>(wring_os_code_alloc(bytes));
   if (!memory) return diag->no_memory();
+  instance->bridge_code = memory;
+  instance->bridge_bytes = bytes;
+  hold(&instance->bridge_held, release_bridges, instance);
   Err err = link::place(&image, memory, reinterpret_cast<u64>(memory), diag);
   if (err == Err::kOk && wring_os_code_publish(memory, bytes) != 0) err = diag->no_memory();
   if (err != Err::kOk) {
-    wring_os_code_free(memory, bytes);
+    destroy_bridges(instance);
     return err;
   }
-  instance->bridge_code = memory;
-  instance->bridge_bytes = bytes;
   instance->bridge_calls = image.calls;
   instance->is_bridged = true;
+  // Those of an instance that was there before stay, whatever becomes of the one that imports from it.
+  if (instance->is_built) unhold(&instance->bridge_held);
   redirect(instance, offsets);
   return Err::kOk;
 }
 
 void destroy_bridges(wring_instance* instance) {
-  if (instance->bridge_code) wring_os_code_free(instance->bridge_code, instance->bridge_bytes);
-  instance->bridge_code = nullptr;
+  unhold(&instance->bridge_held);
+  if (instance->bridge_code) release_bridges(instance);
 }
 
 const CallSite* find_bridge_call(const wring_instance& instance, u64 pc) {

@@ -4,6 +4,7 @@
 #include "core/runtime/exceptions.h"
 
 #include "core/base/limits.h"
+#include "core/base/recovery.h"
 #include "core/runtime/instance.h"
 
 namespace wring::runtime {
@@ -18,7 +19,11 @@ class Collector {
   explicit Collector(wring_vmctx* vmctx) : self_(instance_of(vmctx)) {}
 
   u64 run(u64 stack_end) {
-    for_each_instance([&](wring_instance* i) { i->exceptions.extend_range(&low_, &high_); });
+    for_each_instance([&](wring_instance* i) {
+      i->exceptions.extend_range(&low_, &high_);
+      // Of a collection that was abandoned.
+      i->exceptions.for_each_used([](wring_exception* exception) { exception->next = nullptr; });
+    });
     scan_stack(stack_end);
     for_each_instance([&](wring_instance* instance) { scan_instance(*instance); });
     while (marked_ != kListEnd) {
@@ -122,7 +127,7 @@ void ExceptionPool::reset() {
   while (chunks_) {
     Chunk* chunk = chunks_;
     chunks_ = chunk->next;
-    if (chunk->is_allocated) wring_os_free(chunk);
+    if (chunk->is_allocated) give_memory(chunk);
   }
   free_ = nullptr;
   slots_ = 0;
@@ -146,7 +151,7 @@ bool ExceptionPool::grow() {
   if (slots_ == 0 || slots_ >= kMaxExceptions) return false;
   u32 slots = min(slots_, kMaxExceptions - slots_);
   if ((u64{slots_} + slots) * slot_bytes_ > kMaxExceptionBytes) return false;
-  auto* chunk = static_cast<Chunk*>(wring_os_alloc(sizeof(Chunk) + usize{slots} * slot_bytes_));
+  auto* chunk = static_cast<Chunk*>(take_memory(sizeof(Chunk) + usize{slots} * slot_bytes_));
   if (!chunk) return false;
   add(chunk, slots, true);
   return true;

@@ -2,6 +2,7 @@
 // Instantiation: memories, tables, globals and segments of a new instance (spec, section 4.5.4).
 #include "core/runtime/instance.h"
 
+#include "core/base/new.h"
 #include "core/runtime/bridge.h"
 #include "core/runtime/imports.h"
 #include "core/runtime/table.h"
@@ -71,6 +72,11 @@ Err make_tags(wring_instance* instance, Diag* diag) {
   return Err::kOk;
 }
 
+void release_memory(void* what) {
+  const auto* memory = static_cast<Memory*>(what);
+  wring_os_memory_release(memory->view.base, memory->view.bytes);
+}
+
 Err make_memory(wring_instance* instance, const MemoryType& type, Memory** out, Diag* diag) {
   u64 limit = or_default(limits_of(*instance).memory_pages, kMaxMemoryPages);
   if (type.limits.min > limit)
@@ -87,6 +93,7 @@ Err make_memory(wring_instance* instance, const MemoryType& type, Memory** out, 
     return diag->fail(Err::kNoMemory, kNone, kNone,
                       "no memory or address space left for a linear memory");
   memory->view.bytes = bytes;
+  hold(&memory->held, release_memory, memory);
   *out = memory;
   return Err::kOk;
 }
@@ -144,43 +151,6 @@ Err make_globals(wring_instance* instance, Diag* diag) {
 Err out_of_bounds(const char* what, u32 segment, TrapReason reason, u32 offset, Diag* diag) {
   return diag->fail(Err::kTrap, kNone, offset, "%s: %s segment %u",
                     wring_trap_text(static_cast<u32>(reason)), what, segment);
-}
-
-Err init_segments(wring_instance* instance, Diag* diag) {
-  const Module& module = instance->module();
-  for (u32 i = 0; i < module.elements.size(); i++) {
-    const ElementSegment& segment = module.elements[i];
-    if (segment.mode == SegmentMode::kActive) {
-      ConstValue dst;
-      TRY(evaluate(*instance, segment.offset, &dst, diag));
-      if (!init_table_in_bounds(*instance, segment.table, i, dst.words[0], 0, segment.size()))
-        return out_of_bounds("element", i, TrapReason::kTableOutOfBounds, segment.offset.begin,
-                             diag);
-      init_table(instance, segment.table, i, dst.words[0], 0, segment.size());
-    }
-    if (segment.mode != SegmentMode::kPassive) instance->dropped_elements.set(i);
-  }
-  for (u32 i = 0; i < module.datas.size(); i++) {
-    const DataSegment& segment = module.datas[i];
-    if (segment.mode != SegmentMode::kActive) continue;
-    ConstValue dst;
-    TRY(evaluate(*instance, segment.offset, &dst, diag));
-    if (!init_memory_in_bounds(*instance, segment.memory, i, dst.words[0], 0, segment.bytes.size()))
-      return out_of_bounds("data", i, TrapReason::kMemoryOutOfBounds, segment.offset.begin, diag);
-    init_memory(instance, segment.memory, i, dst.words[0], 0, segment.bytes.size());
-    instance->dropped_datas.set(i);
-  }
-  return Err::kOk;
-}
-
-// Takes an instance that nobody can have reached yet off the store's list.
-void unmark_linked(wring_instance* instance) {
-  if (!instance->is_linked) return;
-  wring_instance** at = &instance->code->module->store->linked;
-  while (*at != instance) at = &(*at)->next;
-  *at = instance->next;
-  instance->is_linked = false;
-  instance->refs--;
 }
 
 // All that comes before the segments.
@@ -265,11 +235,52 @@ void place_plan(wring_code* code) {
   }
 }
 
-Err instantiate(wring_instance* instance, Span<const wring_import_value> imports, Diag* diag) {
-  Err err = make_parts(instance, imports, diag);
-  if (err == Err::kOk) return init_segments(instance, diag);
-  unmark_linked(instance);
-  return err;
+Err build_instance(wring_code* code, Span<const wring_import_value> imports, wring_instance** out,
+                   Diag* diag) {
+  auto* instance = make_object<wring_instance>(kMaxCompileBytes);
+  if (!instance) return diag->no_memory();
+  *out = instance;
+  instance->code = code;
+  TRY(make_parts(instance, imports, diag));
+  instance->arena.detach();
+  instance->is_built = true;
+  return Err::kOk;
+}
+
+Err init_segments(wring_instance* instance, Diag* diag) {
+  const Module& module = instance->module();
+  for (u32 i = 0; i < module.elements.size(); i++) {
+    const ElementSegment& segment = module.elements[i];
+    if (segment.mode == SegmentMode::kActive) {
+      ConstValue dst;
+      TRY(evaluate(*instance, segment.offset, &dst, diag));
+      if (!init_table_in_bounds(*instance, segment.table, i, dst.words[0], 0, segment.size()))
+        return out_of_bounds("element", i, TrapReason::kTableOutOfBounds, segment.offset.begin,
+                             diag);
+      init_table(instance, segment.table, i, dst.words[0], 0, segment.size());
+    }
+    if (segment.mode != SegmentMode::kPassive) instance->dropped_elements.set(i);
+  }
+  for (u32 i = 0; i < module.datas.size(); i++) {
+    const DataSegment& segment = module.datas[i];
+    if (segment.mode != SegmentMode::kActive) continue;
+    ConstValue dst;
+    TRY(evaluate(*instance, segment.offset, &dst, diag));
+    if (!init_memory_in_bounds(*instance, segment.memory, i, dst.words[0], 0, segment.bytes.size()))
+      return out_of_bounds("data", i, TrapReason::kMemoryOutOfBounds, segment.offset.begin, diag);
+    init_memory(instance, segment.memory, i, dst.words[0], 0, segment.bytes.size());
+    instance->dropped_datas.set(i);
+  }
+  return Err::kOk;
+}
+
+void unmark_linked(wring_instance* instance) {
+  if (!instance->is_linked) return;
+  wring_instance** at = &instance->code->module->store->linked;
+  while (*at != instance) at = &(*at)->next;
+  *at = instance->next;
+  instance->is_linked = false;
+  instance->refs--;
 }
 
 void mark_linked(wring_instance* instance) {
@@ -282,18 +293,18 @@ void mark_linked(wring_instance* instance) {
 }
 
 void destroy_instance(wring_instance* instance) {
-  if (instance->code) {
-    const Module& module = instance->module();
-    for (u32 i = module.imported_memories; i < instance->memories.size(); i++) {
-      Memory* memory = instance->memories[i];
-      if (memory) wring_os_memory_release(memory->view.base, memory->view.bytes);
+  const Module& module = instance->module();
+  u32 index = 0;
+  for (Memory* memory : instance->memories)
+    if (index++ >= module.imported_memories && memory) {
+      unhold(&memory->held);
+      release_memory(memory);
     }
-    for (u32 i = module.imported_tables; i < instance->tables.size(); i++) {
-      Table* table = instance->tables[i];
-      if (table) destroy_table(table);
-    }
-  }
+  index = 0;
+  for (Table* table : instance->tables)
+    if (index++ >= module.imported_tables && table) destroy_table(table);
   destroy_bridges(instance);
+  destroy_object(instance);
 }
 
 }  // namespace wring::runtime

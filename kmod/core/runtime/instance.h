@@ -16,15 +16,19 @@ inline wring_instance* instance_of(wring_vmctx* vmctx) {
 Err make_plan(wring_code* code, const BitSet& may_grow, bool throws, Diag* diag);
 void place_plan(wring_code* code);
 
-// Fills in an instance whose `code` is set and everything else is empty: imports, memories, tables, globals,
-// segments (spec, section 4.5.4, without the start function). After an error it is destroyed like a complete one; if
-// it failed at a segment, functions of it may be in other instances' tables, and it stays linked.
-Err instantiate(wring_instance* instance, Span<const wring_import_value> imports, Diag* diag);
-// Frees what the instance owns, not its references.
+// Instantiation (spec, section 4.5.4, without the start function) in two steps. build_instance: imports, memories,
+// tables, globals; *out is set as soon as there is anything to destroy. Nobody can have reached the instance yet, so
+// that after an error it is taken off the store's list and destroyed.
+Err build_instance(wring_code* code, Span<const wring_import_value> imports, wring_instance** out,
+                   Diag* diag);
+// init_segments: after an error functions of the instance may be in other instances' tables, and it stays linked.
+Err init_segments(wring_instance* instance, Diag* diag);
+// Frees the instance and what it owns, not its references. No assertions.
 void destroy_instance(wring_instance* instance);
 
-// Keeps the instance until its store goes, because others may reach it or it them.
+// Keeps the instance until its store goes, because others may reach it or it them; and the contrary. No assertions.
 void mark_linked(wring_instance* instance);
+void unmark_linked(wring_instance* instance);
 
 // A reference to function `func`, which must be address-taken. Any context.
 inline u64 func_ref_of(const wring_instance& instance, u32 func) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 // The C interface to instances: creation, stacks and invocations.
-#include "core/base/new.h"
 #include "core/runtime/instance.h"
 #include "core/runtime/lifetime.h"
 #include "core/runtime/table.h"
@@ -53,11 +52,12 @@ bool are_valid_args(const wring_instance& instance, u32 func, const unsigned lon
   return true;
 }
 
-// Calls the entry stub; the vmctx is set up but for what belongs to the call itself.
+// Calls the entry stub; the vmctx is set up but for what belongs to the call itself. No assertions: those of library
+// calls are theirs.
 u32 enter(wring_instance* instance, u32 func, unsigned long long* argv) {
   const wring_code& code = *instance->code;
   wring_vmctx* vmctx = &instance->vmctx;
-  auto entry = reinterpret_cast<ArrayEntry>(code.image.address + code.image.array_entries[func]);
+  auto entry = reinterpret_cast<ArrayEntry>(code.image.address + code.image.array_entries.data()[func]);
   vmctx->root = vmctx;
   vmctx->may_sleep = 1;
   vmctx->exception = nullptr;
@@ -81,12 +81,26 @@ extern "C" int wring_instance_new(wring_code* code, const wring_import_value* im
   if (!code->is_placed)
     return runtime::report(diag.fail(Err::kLink, kNone, kNone, "code has not been placed"), diag,
                            err);
-  auto* instance = make_object<wring_instance>(kMaxCompileBytes);
-  if (!instance) return runtime::report(diag.no_memory(), diag, err);
-  instance->code = code;
+  wring_instance* instance = nullptr;
+  auto unlink = [&] {
+    if (instance) runtime::unmark_linked(instance);
+  };
+  Operation building, initializing;
+  Err result = building.run(
+      Stage::kInstantiate, &diag,
+      [&] {
+        Err built = runtime::build_instance(code, {imports, import_count}, &instance, &diag);
+        if (built == Err::kOk || !instance) return built;
+        unlink();
+        runtime::destroy_instance(instance);
+        return built;
+      },
+      unlink);
+  if (result != Err::kOk) return runtime::report(result, diag, err);
   code->refs++;
   runtime::take_handle(code->module->store);
-  Err result = runtime::instantiate(instance, Span(imports, import_count), &diag);
+  result = initializing.run(Stage::kInstantiate, &diag,
+                            [&] { return runtime::init_segments(instance, &diag); });
   if (result != Err::kOk) {
     wring_instance_put(instance);
     return runtime::report(result, diag, err);
@@ -120,7 +134,7 @@ extern "C" int wring_instance_table(wring_instance* instance, unsigned int table
                                     unsigned long long entry, unsigned long long* ref,
                                     unsigned int* size) {
   if (table_index >= instance->tables.size()) return -WRING_ERR_LIMIT;
-  const runtime::Table& table = *instance->tables[table_index];
+  const runtime::Table& table = *instance->tables.data()[table_index];
   *size = table.view.size;
   *ref = entry < *size ? runtime::get_entry(table, entry) : 0;
   return 0;
@@ -129,14 +143,14 @@ extern "C" int wring_instance_table(wring_instance* instance, unsigned int table
 extern "C" int wring_instance_memory(wring_instance* instance, unsigned int memory_index,
                                      struct wring_memory_view* out) {
   if (memory_index >= instance->memories.size()) return -WRING_ERR_LIMIT;
-  *out = instance->memories[memory_index]->view;
+  *out = instance->memories.data()[memory_index]->view;
   return 0;
 }
 
 extern "C" unsigned long long wring_instance_memory_bytes(const wring_instance* instance) {
   u64 bytes = 0;
   for (u32 i = instance->module().imported_memories; i < instance->memories.size(); i++)
-    bytes += instance->memories[i]->view.bytes;
+    bytes += instance->memories.data()[i]->view.bytes;
   return bytes;
 }
 
@@ -145,17 +159,22 @@ extern "C" unsigned int wring_invoke(wring_instance* instance, unsigned int func
                                      unsigned long long stack_bytes, unsigned long long* fuel) {
   const wring_code& code = *instance->code;
   wring_vmctx* vmctx = &instance->vmctx;
-  if (func >= code.image.array_entries.size() || code.image.array_entries[func] == kNone ||
-      (!stack && code.stack.own_stack) || !are_valid_args(*instance, func, argv))
+  if (func >= code.image.array_entries.size() || code.image.array_entries.data()[func] == kNone ||
+      (!stack && code.stack.own_stack) ||
+      __atomic_exchange_n(&vmctx->busy, 1u, __ATOMIC_ACQUIRE))
     return WRING_TRAP_HostError;
-  if (__atomic_exchange_n(&vmctx->busy, 1u, __ATOMIC_ACQUIRE)) return WRING_TRAP_HostError;
 
   u8* hook_stack_limit = vmctx->stack_limit;
   void* hook_stack_top = vmctx->stack_top;
   vmctx->stack_limit = nullptr;
   vmctx->stack_top = nullptr;
-  u32 reason = WRING_TRAP_HostError;
-  if (!stack || use_stack(vmctx, stack, stack_bytes)) {
+  vmctx->trap_frame_count = 0;
+  u32 reason = guarded(Stage::kInvoke, u32{WRING_TRAP_InternalError}, [&] {
+    bool is_valid = are_valid_args(*instance, func, argv);
+    return static_cast<u32>(is_valid ? WRING_TRAP_None : WRING_TRAP_HostError);
+  });
+  if (stack && !use_stack(vmctx, stack, stack_bytes)) reason = WRING_TRAP_HostError;
+  if (reason == WRING_TRAP_None) {
     u64 slice = min<u64>(*fuel, code.plan.uses_fpu ? kFpuFuelSlice : kFuelSlice);
     vmctx->fuel = static_cast<i64>(slice);
     vmctx->fuel_reserve = *fuel - slice;

@@ -5,6 +5,7 @@
 // in pieces: a 4 GiB fill must neither be free nor keep a CPU.
 #include "core/runtime/libcalls.h"
 
+#include "core/base/recovery.h"
 #include "core/runtime/instance.h"
 #include "core/runtime/table.h"
 #include "core/runtime/trap.h"
@@ -67,18 +68,44 @@ bool pay(wring_vmctx* vmctx, u64 bytes) {
 class SleepSection {
  public:
   explicit SleepSection(wring_vmctx* vmctx)
-      : in_fpu_section_(runtime::instance_of(vmctx->root)->in_fpu_section) {
-    if (in_fpu_section_) wring_os_fpu_end();
+      : root_(runtime::instance_of(vmctx->root)), leaves_fpu_(root_->in_fpu_section) {
+    if (!leaves_fpu_) return;
+    root_->has_left_fpu = true;
+    wring_os_fpu_end();
   }
   ~SleepSection() {
-    if (in_fpu_section_) wring_os_fpu_begin();
+    if (leaves_fpu_) end(root_);
+  }
+  static void end(wring_instance* root) {
+    root->has_left_fpu = false;
+    wring_os_fpu_begin();
   }
   SleepSection(const SleepSection&) = delete;
   SleepSection& operator=(const SleepSection&) = delete;
 
  private:
-  bool in_fpu_section_;
+  wring_instance* root_;
+  bool leaves_fpu_;
 };
+
+// What a library call comes to in which an invariant breaks.
+void end_broken_call(wring_vmctx* vmctx) {
+  wring_instance* root = runtime::instance_of(vmctx->root);
+  if (root->has_left_fpu) SleepSection::end(root);
+  trap(vmctx, TrapReason::kInternalError);
+}
+
+// The body of a library call that has assertions: if one fails, the call traps. The guest's state is what the call has
+// made of it so far.
+template <class F>
+auto guarded_call(wring_vmctx* vmctx, F&& body) -> decltype(body()) {
+  Guard guard(Stage::kLibcall);
+  if (wring_recovery_set(guard.point())) {
+    end_broken_call(vmctx);
+    return decltype(body())();
+  }
+  return body();
+}
 
 // Lets others run where that is possible; false: interrupted, and the trap is set.
 bool yield(wring_vmctx* vmctx) {
@@ -160,92 +187,112 @@ extern "C" void wring_lib_memory_copy(wring_vmctx* vmctx, u32 dst_memory, u32 sr
 
 extern "C" void wring_lib_memory_init(wring_vmctx* vmctx, u32 memory, u32 segment, u64 dst, u32 src,
                                       u32 n) {
-  wring_instance* instance = runtime::instance_of(vmctx);
-  if (!runtime::init_memory_in_bounds(*instance, memory, segment, dst, src, n))
-    return trap(vmctx, TrapReason::kMemoryOutOfBounds);
-  if (pay(vmctx, n)) runtime::init_memory(instance, memory, segment, dst, src, n);
+  return guarded_call(vmctx, [&] {
+    wring_instance* instance = runtime::instance_of(vmctx);
+    if (!runtime::init_memory_in_bounds(*instance, memory, segment, dst, src, n))
+      return trap(vmctx, TrapReason::kMemoryOutOfBounds);
+    if (pay(vmctx, n)) runtime::init_memory(instance, memory, segment, dst, src, n);
+  });
 }
 
 extern "C" void wring_lib_data_drop(wring_vmctx* vmctx, u32 segment) {
-  runtime::instance_of(vmctx)->dropped_datas.set(segment);
+  return guarded_call(vmctx, [&] {
+    runtime::instance_of(vmctx)->dropped_datas.set(segment);
+  });
 }
 
 // ---- tables ----
 
 extern "C" u64 wring_lib_table_get(wring_vmctx* vmctx, u32 table, u64 index) {
-  const runtime::Table* from = table_of(vmctx, table);
-  if (index < from->view.size) return runtime::get_entry(*from, index);
-  trap(vmctx, TrapReason::kTableOutOfBounds);
-  return 0;
+  return guarded_call(vmctx, [&]() -> u64 {
+    const runtime::Table* from = table_of(vmctx, table);
+    if (index < from->view.size) return runtime::get_entry(*from, index);
+    trap(vmctx, TrapReason::kTableOutOfBounds);
+    return 0;
+  });
 }
 
 extern "C" void wring_lib_table_set(wring_vmctx* vmctx, u32 table, u64 index, u64 ref) {
-  runtime::Table* to = table_of(vmctx, table);
-  if (index >= to->view.size) return trap(vmctx, TrapReason::kTableOutOfBounds);
-  runtime::set_entries(to, index, 1, ref);
+  return guarded_call(vmctx, [&] {
+    runtime::Table* to = table_of(vmctx, table);
+    if (index >= to->view.size) return trap(vmctx, TrapReason::kTableOutOfBounds);
+    runtime::set_entries(to, index, 1, ref);
+  });
 }
 
 extern "C" u64 wring_lib_table_grow(wring_vmctx* vmctx, u32 table, u64 ref, u64 n) {
-  runtime::Table* to = table_of(vmctx, table);
-  SleepSection section(vmctx);
-  return runtime::grow_table(to, ref, n, vmctx->may_sleep != 0);
+  return guarded_call(vmctx, [&]() -> u64 {
+    runtime::Table* to = table_of(vmctx, table);
+    SleepSection section(vmctx);
+    return runtime::grow_table(to, ref, n, vmctx->may_sleep != 0);
+  });
 }
 
 extern "C" void wring_lib_table_fill(wring_vmctx* vmctx, u32 table, u64 dst, u64 ref, u64 n) {
-  runtime::Table* to = table_of(vmctx, table);
-  if (!in_bounds(dst, n, to->view.size)) return trap(vmctx, TrapReason::kTableOutOfBounds);
-  if (pay(vmctx, n * to->entry_bytes())) runtime::set_entries(to, dst, n, ref);
+  return guarded_call(vmctx, [&] {
+    runtime::Table* to = table_of(vmctx, table);
+    if (!in_bounds(dst, n, to->view.size)) return trap(vmctx, TrapReason::kTableOutOfBounds);
+    if (pay(vmctx, n * to->entry_bytes())) runtime::set_entries(to, dst, n, ref);
+  });
 }
 
 extern "C" void wring_lib_table_init(wring_vmctx* vmctx, u32 table, u32 segment, u64 dst, u32 src,
                                      u32 n) {
-  wring_instance* instance = runtime::instance_of(vmctx);
-  if (!runtime::init_table_in_bounds(*instance, table, segment, dst, src, n))
-    return trap(vmctx, TrapReason::kTableOutOfBounds);
-  if (pay(vmctx, u64{n} * kBulkBytesPerFuel))
-    runtime::init_table(instance, table, segment, dst, src, n);
+  return guarded_call(vmctx, [&] {
+    wring_instance* instance = runtime::instance_of(vmctx);
+    if (!runtime::init_table_in_bounds(*instance, table, segment, dst, src, n))
+      return trap(vmctx, TrapReason::kTableOutOfBounds);
+    if (pay(vmctx, u64{n} * kBulkBytesPerFuel))
+      runtime::init_table(instance, table, segment, dst, src, n);
+  });
 }
 
 extern "C" void wring_lib_table_copy(wring_vmctx* vmctx, u32 dst_table, u32 src_table, u64 dst,
                                      u64 src, u64 n) {
-  runtime::Table* to = table_of(vmctx, dst_table);
-  runtime::Table* from = table_of(vmctx, src_table);
-  if (!in_bounds(dst, n, to->view.size) || !in_bounds(src, n, from->view.size))
-    return trap(vmctx, TrapReason::kTableOutOfBounds);
-  u64 entry_bytes = to->entry_bytes();
-  if (n == 0 || !pay(vmctx, n * entry_bytes)) return;
-  // Validation saw to it that both hold references of one kind.
-  __builtin_memmove(reinterpret_cast<u8*>(to->view.words) + dst * entry_bytes,
-                    reinterpret_cast<const u8*>(from->view.words) + src * entry_bytes,
-                    n * entry_bytes);
+  return guarded_call(vmctx, [&] {
+    runtime::Table* to = table_of(vmctx, dst_table);
+    runtime::Table* from = table_of(vmctx, src_table);
+    if (!in_bounds(dst, n, to->view.size) || !in_bounds(src, n, from->view.size))
+      return trap(vmctx, TrapReason::kTableOutOfBounds);
+    u64 entry_bytes = to->entry_bytes();
+    if (n == 0 || !pay(vmctx, n * entry_bytes)) return;
+    // Validation saw to it that both hold references of one kind.
+    __builtin_memmove(reinterpret_cast<u8*>(to->view.words) + dst * entry_bytes,
+                      reinterpret_cast<const u8*>(from->view.words) + src * entry_bytes,
+                      n * entry_bytes);
+  });
 }
 
 extern "C" void wring_lib_elem_drop(wring_vmctx* vmctx, u32 segment) {
-  runtime::instance_of(vmctx)->dropped_elements.set(segment);
+  return guarded_call(vmctx, [&] {
+    runtime::instance_of(vmctx)->dropped_elements.set(segment);
+  });
 }
 
 // ---- exceptions ----
 
 extern "C" wring_exception* wring_lib_exn_new(wring_vmctx* vmctx, u32 tag, u32 func, u32 origin) {
-  wring_instance* instance = runtime::instance_of(vmctx);
-  wring_exception* exception = instance->exceptions.take();
-  if (!exception) {
-    if (!pay(vmctx, runtime::collect_exceptions(vmctx))) return nullptr;
-    exception = instance->exceptions.take();
-  }
-  if (!exception && vmctx->may_sleep) {
-    SleepSection section(vmctx);
-    if (instance->exceptions.grow()) exception = instance->exceptions.take();
-  }
-  if (!exception) {
-    trap(vmctx, TrapReason::kOutOfExceptions);
-    return nullptr;
-  }
-  exception->tag = vmctx->tags[tag];
-  exception->throw_func = func;
-  exception->throw_offset = origin;
-  exception->value_words = runtime::value_words(instance->module().tag_type(tag));
-  return exception;
+  return guarded_call(vmctx, [&]() -> wring_exception* {
+    wring_instance* instance = runtime::instance_of(vmctx);
+    wring_exception* exception = instance->exceptions.take();
+    if (!exception) {
+      if (!pay(vmctx, runtime::collect_exceptions(vmctx))) return nullptr;
+      exception = instance->exceptions.take();
+    }
+    if (!exception && vmctx->may_sleep) {
+      SleepSection section(vmctx);
+      if (instance->exceptions.grow()) exception = instance->exceptions.take();
+    }
+    if (!exception) {
+      trap(vmctx, TrapReason::kOutOfExceptions);
+      return nullptr;
+    }
+    exception->tag = vmctx->tags[tag];
+    exception->throw_func = func;
+    exception->throw_offset = origin;
+    exception->value_words = runtime::value_words(instance->module().tag_type(tag));
+    return exception;
+  });
 }
 
 extern "C" void wring_lib_exn_free(wring_vmctx* vmctx, wring_exception* exception) {
@@ -256,7 +303,8 @@ extern "C" u32 wring_lib_uncaught(wring_vmctx* vmctx) {
   wring_exception* exception = vmctx->exception;
   if (!exception) return WRING_TRAP_None;
   vmctx->exception = nullptr;
-  runtime::record_uncaught(vmctx, *exception);
+  vmctx->trap_frame_count = 0;
+  guarded_call(vmctx, [&] { runtime::record_uncaught(vmctx, *exception); });
   wring_lib_exn_free(vmctx, exception);
   return vmctx->trap_reason;
 }
@@ -298,18 +346,22 @@ u32 atomic_wait(wring_vmctx* vmctx, u32 memory, u64 address, u32 bytes, u64 expe
 
 extern "C" u32 wring_lib_atomic_wait32(wring_vmctx* vmctx, u32 memory, u64 address, u32 expected,
                                        i64 timeout) {
-  return atomic_wait(vmctx, memory, address, 4, expected, timeout);
+  return guarded_call(
+      vmctx, [&] { return atomic_wait(vmctx, memory, address, 4, expected, timeout); });
 }
 
 extern "C" u32 wring_lib_atomic_wait64(wring_vmctx* vmctx, u32 memory, u64 address, u64 expected,
                                        i64 timeout) {
-  return atomic_wait(vmctx, memory, address, 8, expected, timeout);
+  return guarded_call(
+      vmctx, [&] { return atomic_wait(vmctx, memory, address, 8, expected, timeout); });
 }
 
 extern "C" u32 wring_lib_atomic_notify(wring_vmctx* vmctx, u32 memory, u64 address, u32 count) {
-  const u8* at = atomic_address(vmctx, memory, address, 4);
-  // Nobody waits on a memory that is not shared; and waking takes locks, which hooks must not.
-  if (!at || !runtime::instance_of(vmctx)->memories[memory]->type.is_shared || !vmctx->may_sleep)
-    return 0;
-  return wring_os_notify(at, count);
+  return guarded_call(vmctx, [&]() -> u32 {
+    const u8* at = atomic_address(vmctx, memory, address, 4);
+    // Nobody waits on a memory that is not shared; and waking takes locks, which hooks must not.
+    if (!at || !runtime::instance_of(vmctx)->memories[memory]->type.is_shared || !vmctx->may_sleep)
+      return 0;
+    return wring_os_notify(at, count);
+  });
 }

@@ -24,7 +24,7 @@ void copy_printable(Bytes name, wring_error* error) {
 void unref(wring_module* module) {
   if (--module->refs > 0) return;
   if (module->module) module_free(module->module);
-  wring_os_free(module->type_ids);
+  give_memory(module->type_ids);
   destroy_object(module);
 }
 
@@ -40,7 +40,6 @@ void unref(wring_instance* instance) {
   if (--instance->refs > 0) return;
   wring_code* code = instance->code;
   destroy_instance(instance);
-  destroy_object(instance);
   unref(code);
 }
 
@@ -68,13 +67,15 @@ int report(Err err, const Diag& diag, wring_error* out) {
 
 void name_function(const Module& module, wring_error* error) {
   if (error->func >= module.functions.size()) return;
-  copy_printable(module.function_name(error->func), error);
+  copy_printable(guarded(Stage::kQuery, Bytes(), [&] { return module.function_name(error->func); }),
+                 error);
 }
 
 void name_function(Bytes module, wring_error* error) {
   if (error->func == kNone) return;
   Bytes name;
-  if (find_function_name(module, error->func, &name)) copy_printable(name, error);
+  if (guarded(Stage::kQuery, false, [&] { return find_function_name(module, error->func, &name); }))
+    copy_printable(name, error);
 }
 
 }  // namespace wring::runtime

@@ -6,7 +6,8 @@
 
 namespace wring::runtime {
 
-// References between objects. The last one frees the object and drops what it refers to. May sleep.
+// References between objects. The last one frees the object and drops what it refers to. May sleep. Here as in all that
+// frees something there is no assertion: it could not be recovered from.
 void unref(wring_instance* instance);
 void unref(wring_code* code);
 void unref(wring_module* module);

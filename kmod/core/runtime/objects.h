@@ -8,6 +8,7 @@
 
 #include "core/base/bitset.h"
 #include "core/base/limits.h"
+#include "core/base/recovery.h"
 #include "core/engine.h"
 #include "core/link/binding.h"
 #include "core/link/link.h"
@@ -20,6 +21,7 @@ namespace wring::runtime {
 struct Memory {
   wring_memory_view view;
   MemoryType type;  // as declared, for import matching
+  Held held;
 };
 
 struct Table {
@@ -31,6 +33,7 @@ struct Table {
   u64 reserved_bytes;
   u64 committed_bytes;
   void* own_entries;
+  Held held;  // the reservation
 
   bool holds_functions() const { return top_of(type.elem) == ValType::kFuncRef; }
   u32 entry_bytes() const { return holds_functions() ? sizeof(wring_table_entry) : sizeof(u64); }
@@ -106,8 +109,10 @@ struct wring_instance {
   explicit wring_instance(wring::usize max_bytes) : arena(max_bytes) {}
 
   wring::u32 refs = 1;
+  bool is_built = false;           // all but its segments is there
   bool is_linked = false;          // on the store's list, which holds a reference
   bool in_fpu_section = false;     // of the invocation that entered here
+  bool has_left_fpu = false;       // and a library call of it has given the FPU back for a while
   wring_instance* next = nullptr;  // on the store's list
   wring_code* code = nullptr;
   wring::Arena arena;
@@ -125,6 +130,7 @@ struct wring_instance {
   bool is_bridged = false;
   wring::u8* bridge_code = nullptr;
   wring::usize bridge_bytes = 0;
+  wring::Held bridge_held = {};
   wring::Span<const wring::CallSite> bridge_calls;
 
   const wring::Module& module() const { return *code->module->module; }

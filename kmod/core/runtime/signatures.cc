@@ -66,7 +66,7 @@ u32 Signatures::find_slot(u64 hash, Span<const u64> key) const {
 
 Err Signatures::grow(Diag* diag) {
   u32 count = slot_count_ ? slot_count_ * 2 : kFirstSlots;
-  auto** slots = static_cast<Group**>(wring_os_alloc(usize{count} * sizeof(Group*)));
+  auto** slots = static_cast<Group**>(take_memory(usize{count} * sizeof(Group*), true));
   if (!slots) return diag->no_memory();
   for (u32 i = 0; i < slot_count_; i++) {
     if (!slots_[i]) continue;
@@ -74,7 +74,7 @@ Err Signatures::grow(Diag* diag) {
     while (slots[slot]) slot = (slot + 1) & (count - 1);
     slots[slot] = slots_[i];
   }
-  wring_os_free(slots_);
+  give_memory(slots_);
   slots_ = slots;
   slot_count_ = count;
   return Err::kOk;

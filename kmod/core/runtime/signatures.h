@@ -5,7 +5,7 @@
 // a type of the same group is its place in the group; all others are ids given before.
 #pragma once
 
-#include "core/base/result.h"
+#include "core/base/recovery.h"
 #include "core/base/vector.h"
 #include "core/wasm/types.h"
 
@@ -13,11 +13,13 @@ namespace wring::runtime {
 
 class Signatures {
  public:
-  Signatures() : arena_(kMaxBytes) {}
-  ~Signatures() { wring_os_free(slots_); }
+  Signatures() : arena_(kMaxBytes) { arena_.detach(); }
+  ~Signatures() { give_memory(slots_); }
   Signatures(const Signatures&) = delete;
   Signatures& operator=(const Signatures&) = delete;
 
+  // Usable whatever becomes of a call, broken invariants included: then a group may stay that nobody asks for.
+  //
   // Interns the recursion group types[begin, end); ids[0, begin) are known, ids[begin, end) are filled in: numbers from
   // 1. Expected linear time in the group's size.
   Err intern(Span<const FuncType> types, u32 begin, u32 end, Span<u32> ids, Diag* diag);

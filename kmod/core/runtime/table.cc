@@ -9,6 +9,11 @@ namespace {
 constexpr u64 kPageBytes = 4096;
 constexpr u64 kMaxArenaBytes = 4096;
 
+void release_reservation(void* what) {
+  auto* table = static_cast<Table*>(what);
+  wring_os_table_release(table->reservation, table->reserved_bytes, table->committed_bytes);
+}
+
 u64 committed_for(const Table& table, u64 entries) {
   return align_up(entries * table.entry_bytes(), kPageBytes);
 }
@@ -31,13 +36,13 @@ Err make_table(const TableType& type, u32 max_entries, bool may_grow, Arena* are
     entries = out->reservation = wring_os_table_reserve(reserved);
     if (!entries) return diag->no_memory();
     out->reserved_bytes = reserved;
+    hold(&out->held, release_reservation, out);
     if (committed > 0 && wring_os_table_commit(entries, 0, committed) != 0)
       return diag->no_memory();
     out->committed_bytes = committed;
   } else if (size > 0) {
     u64 bytes = size * out->entry_bytes();
-    entries =
-        bytes <= kMaxArenaBytes ? arena->alloc(bytes) : out->own_entries = wring_os_alloc(bytes);
+    entries = bytes <= kMaxArenaBytes ? arena->alloc(bytes) : out->own_entries = take_memory(bytes);
     if (!entries) return diag->no_memory();
   }
   out->view.entries = static_cast<wring_table_entry*>(entries);
@@ -47,9 +52,11 @@ Err make_table(const TableType& type, u32 max_entries, bool may_grow, Arena* are
 }
 
 void destroy_table(Table* table) {
-  if (table->reservation)
-    wring_os_table_release(table->reservation, table->reserved_bytes, table->committed_bytes);
-  wring_os_free(table->own_entries);
+  if (table->reservation) {
+    unhold(&table->held);
+    release_reservation(table);
+  }
+  give_memory(table->own_entries);
   table->reservation = table->own_entries = nullptr;
 }
 

@@ -6,6 +6,7 @@
 // The walk ends at the entry stub, whose stack pointer is vmctx->entry_sp, and reads nothing beyond.
 #include "core/runtime/trap.h"
 
+#include "core/base/recovery.h"
 #include "core/runtime/bridge.h"
 #include "core/runtime/instance.h"
 
@@ -92,15 +93,9 @@ void record_uncaught(wring_vmctx* vmctx, const wring_exception& exception) {
       exception.throw_offset};
 }
 
-}  // namespace wring::runtime
+namespace {
 
-extern "C" const char* wring_trap_text(unsigned int reason) {
-  return reason < WRING_TRAP_COUNT ? wring::runtime::kTrapTexts[reason] : "unknown trap";
-}
-
-extern "C" void wring_lib_record_trap(wring_vmctx* vmctx) {
-  using namespace wring;
-  using namespace wring::runtime;
+void record_trap(wring_vmctx* vmctx) {
   wring_vmctx* root = vmctx->root;
   wring_instance* instance = instance_of(vmctx);
   const link::CodeImage& image = instance->code->image;
@@ -124,4 +119,20 @@ extern "C" void wring_lib_record_trap(wring_vmctx* vmctx) {
     bool is_foreign = instance_of(root) != frame.instance;
     root->trap_frames[root->trap_frame_count++] = describe(frame, is_foreign);
   } while (root->trap_frame_count < WRING_MAX_TRAP_FRAMES && step(&frame, end));
+}
+
+}  // namespace
+
+}  // namespace wring::runtime
+
+extern "C" const char* wring_trap_text(unsigned int reason) {
+  return reason < WRING_TRAP_COUNT ? wring::runtime::kTrapTexts[reason] : "unknown trap";
+}
+
+extern "C" void wring_lib_record_trap(wring_vmctx* vmctx) {
+  using namespace wring;
+  Guard guard(Stage::kLibcall);
+  if (!wring_recovery_set(guard.point())) return runtime::record_trap(vmctx);
+  // With the frames found so far.
+  vmctx->root->trap_reason = WRING_TRAP_InternalError;
 }

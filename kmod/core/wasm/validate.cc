@@ -205,7 +205,11 @@ Err BodyValidator::pop_all(Types want) {
 Err validate_bodies(const Module& module, Features features, bool has_data_count, Arena* scratch,
                     Diag* diag) {
   BodyValidator validator(module, features, has_data_count, scratch, diag);
-  for (u32 f = module.imported_functions; f < module.functions.size(); f++) TRY(validator.run(f));
+  for (u32 f = module.imported_functions; f < module.functions.size(); f++) {
+    diag->working_on = f;
+    TRY(validator.run(f));
+  }
+  diag->working_on = kNone;
   return Err::kOk;
 }
 

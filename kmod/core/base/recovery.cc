@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+// Recovery points: finding the innermost, and the list of what an operation has taken.
+#include "core/base/recovery.h"
+
+namespace wring {
+
+namespace {
+
+struct alignas(16) Taken {
+  Held held;
+};
+static_assert(sizeof(Taken) == kTakenHeader);
+
+}  // namespace
+
+void hold(Held* held, void (*release)(void* what), void* what) {
+  *held = {};
+  wring_recovery* point = wring_os_recovery();
+  if (!point || !point->owner) return;
+  Held* list = &static_cast<Operation*>(point->owner)->held_;
+  *held = {list, list->next, release, what};
+  list->next->prev = held;
+  list->next = held;
+}
+
+void* take_memory(usize bytes, bool is_detached) {
+  if (bytes > ~usize{0} - kTakenHeader) return nullptr;
+  auto* taken = static_cast<Taken*>(wring_os_alloc(bytes + kTakenHeader));
+  if (!taken) return nullptr;
+  if (!is_detached) hold(&taken->held, wring_os_free, taken);
+  return taken + 1;
+}
+
+void give_memory(void* memory) {
+  if (!memory) return;
+  Taken* taken = static_cast<Taken*>(memory) - 1;
+  unhold(&taken->held);
+  wring_os_free(taken);
+}
+
+void Operation::keep() {
+  while (held_.next != &held_) unhold(held_.next);
+}
+
+void Operation::abandon() {
+  while (held_.next != &held_) {
+    Held* newest = held_.next;
+    unhold(newest);
+    newest->release(newest->what);
+  }
+}
+
+Err Operation::report(const char* what, Diag* diag) {
+  u32 func = diag->working_on;
+  *diag = Diag();  // it may describe an error that was on its way up
+  return diag->fail(Err::kInternal, func, kNone, "internal error: %s", what);
+}
+
+}  // namespace wring
+
+extern "C" void wring_panic(const char* what) {
+  wring_recovery* point = wring_os_recovery();
+  wring_os_panic(what, point);
+  point->what = what;
+  wring_recovery_resume(point);
+}
