@@ -435,8 +435,8 @@ extern "C" int wring_compile(wring_module* module, const wring_compile_options* 
                              wring_code** out, wring_error* err) {
   Diag diag;
   Operation operation;
-  Err result = operation.run(Stage::kCompile, &diag,
-                             [&] { return new_code(module, *options, out, &diag); });
+  Err result =
+      operation.run(Stage::kCompile, &diag, [&] { return new_code(module, *options, out, &diag); });
   if (result != Err::kOk) {
     int number = runtime::report(result, diag, err);
     runtime::name_function(*module->module, err);

@@ -169,8 +169,7 @@ class ThreadStacks {
     void* p = mmap(nullptr, bytes + kPageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) die("no memory for a stack");
     char* stack = static_cast<char*>(p) + kPageBytes;
-    if (mprotect(stack, bytes, PROT_READ | PROT_WRITE) != 0)
-      die("no memory for a stack");
+    if (mprotect(stack, bytes, PROT_READ | PROT_WRITE) != 0) die("no memory for a stack");
     return stack;
   }
   static void unmap_stack(char* stack, size_t bytes) {
@@ -324,7 +323,9 @@ extern "C" void wring_os_panic(const char* what, wring_recovery* point) {
   g_broken++;
   if (!point || g_is_strict) die(what);
 #if WRING_ASAN
-  __asan_handle_no_return();  // the frames that are left have poisoned the stack
+  // The frames that are left have poisoned the stack, whichever it is.
+  auto* here = static_cast<char*>(__builtin_frame_address(0));
+  __asan_unpoison_memory_region(here, static_cast<size_t>(reinterpret_cast<char*>(point) - here));
 #endif
 }
 

@@ -10,8 +10,9 @@ namespace {
 constexpr usize kAlign = 16;
 constexpr usize kFirstChunk = 16 * 1024;
 constexpr usize kLargestChunk = 1024 * 1024;
-constexpr usize kLinks = 16;                      // at a chunk's beginning
-constexpr usize kHeader = kLinks + kTakenHeader;  // of what the platform is asked for, in sizes it likes
+constexpr usize kLinks = 16;  // at a chunk's beginning
+constexpr usize kHeader =
+    kLinks + kTakenHeader;  // of what the platform is asked for, in sizes it likes
 }  // namespace
 
 // A chunk with room for `bytes`: one that a rewind has given up, else a new one.

@@ -24,8 +24,8 @@ enum class [[nodiscard]] Err : u8{
 
 struct Diag {
   Err code = Err::kOk;
-  u32 func = kNone;    // function index in the module's index space, or kNone
-  u32 offset = kNone;  // byte offset in the module, or kNone
+  u32 func = kNone;        // function index in the module's index space, or kNone
+  u32 offset = kNone;      // byte offset in the module, or kNone
   u32 working_on = kNone;  // the function being validated or compiled, for errors that know of none
   char message[160] = {};
 

@@ -53,11 +53,12 @@ bool are_valid_args(const wring_instance& instance, u32 func, const unsigned lon
 }
 
 // Calls the entry stub; the vmctx is set up but for what belongs to the call itself. No assertions: those of library
-// calls are theirs.
+// calls are theirs to recover from.
 u32 enter(wring_instance* instance, u32 func, unsigned long long* argv) {
   const wring_code& code = *instance->code;
   wring_vmctx* vmctx = &instance->vmctx;
-  auto entry = reinterpret_cast<ArrayEntry>(code.image.address + code.image.array_entries.data()[func]);
+  auto entry =
+      reinterpret_cast<ArrayEntry>(code.image.address + code.image.array_entries.data()[func]);
   vmctx->root = vmctx;
   vmctx->may_sleep = 1;
   vmctx->exception = nullptr;
@@ -160,8 +161,7 @@ extern "C" unsigned int wring_invoke(wring_instance* instance, unsigned int func
   const wring_code& code = *instance->code;
   wring_vmctx* vmctx = &instance->vmctx;
   if (func >= code.image.array_entries.size() || code.image.array_entries.data()[func] == kNone ||
-      (!stack && code.stack.own_stack) ||
-      __atomic_exchange_n(&vmctx->busy, 1u, __ATOMIC_ACQUIRE))
+      (!stack && code.stack.own_stack) || __atomic_exchange_n(&vmctx->busy, 1u, __ATOMIC_ACQUIRE))
     return WRING_TRAP_HostError;
 
   u8* hook_stack_limit = vmctx->stack_limit;

@@ -196,9 +196,7 @@ extern "C" void wring_lib_memory_init(wring_vmctx* vmctx, u32 memory, u32 segmen
 }
 
 extern "C" void wring_lib_data_drop(wring_vmctx* vmctx, u32 segment) {
-  return guarded_call(vmctx, [&] {
-    runtime::instance_of(vmctx)->dropped_datas.set(segment);
-  });
+  return guarded_call(vmctx, [&] { runtime::instance_of(vmctx)->dropped_datas.set(segment); });
 }
 
 // ---- tables ----
@@ -264,9 +262,7 @@ extern "C" void wring_lib_table_copy(wring_vmctx* vmctx, u32 dst_table, u32 src_
 }
 
 extern "C" void wring_lib_elem_drop(wring_vmctx* vmctx, u32 segment) {
-  return guarded_call(vmctx, [&] {
-    runtime::instance_of(vmctx)->dropped_elements.set(segment);
-  });
+  return guarded_call(vmctx, [&] { runtime::instance_of(vmctx)->dropped_elements.set(segment); });
 }
 
 // ---- exceptions ----
@@ -346,14 +342,14 @@ u32 atomic_wait(wring_vmctx* vmctx, u32 memory, u64 address, u32 bytes, u64 expe
 
 extern "C" u32 wring_lib_atomic_wait32(wring_vmctx* vmctx, u32 memory, u64 address, u32 expected,
                                        i64 timeout) {
-  return guarded_call(
-      vmctx, [&] { return atomic_wait(vmctx, memory, address, 4, expected, timeout); });
+  return guarded_call(vmctx,
+                      [&] { return atomic_wait(vmctx, memory, address, 4, expected, timeout); });
 }
 
 extern "C" u32 wring_lib_atomic_wait64(wring_vmctx* vmctx, u32 memory, u64 address, u64 expected,
                                        i64 timeout) {
-  return guarded_call(
-      vmctx, [&] { return atomic_wait(vmctx, memory, address, 8, expected, timeout); });
+  return guarded_call(vmctx,
+                      [&] { return atomic_wait(vmctx, memory, address, 8, expected, timeout); });
 }
 
 extern "C" u32 wring_lib_atomic_notify(wring_vmctx* vmctx, u32 memory, u64 address, u32 count) {
