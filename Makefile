@@ -47,6 +47,8 @@ kernels := $(KERNEL)
 endif
 
 modules := $(foreach k,$(kernels),$(BUILD)/kernel/$(k)/wring.ko)
+# For fault injection (kmod/inject.c); tests load them.
+inject-modules := $(foreach k,$(kernels),$(BUILD)/kernel-inject/$(k)/wring.ko)
 
 # ---- Sources ----------------------------------------------------------------------------------------------------
 
@@ -309,6 +311,9 @@ modules: $(modules)
 $(BUILD)/kernel/%/wring.ko: FORCE
 	+@scripts/build-module $(or $(KDIR),$*)
 
+$(BUILD)/kernel-inject/%/wring.ko: FORCE
+	+@WRING_INJECT=1 scripts/build-module $(or $(KDIR),$*)
+
 ## host: build/host/wring (the loader) and build/host/wring-host (the engine as a process)
 host: $(host-bin)
 
@@ -353,11 +358,11 @@ test-host: tests
 	@KERNELS='$(kernels)' scripts/run-tests host
 
 ## test-vm: the kernel self-tests, one VM per kernel (TESTS="test_xdp ..." selects)
-test-vm: all $(ktests) $(spec-bin) $(data)
+test-vm: all $(inject-modules) $(ktests) $(spec-bin) $(data)
 	@KERNELS='$(kernels)' scripts/run-tests vm
 
 tests: all $(tests-bin) $(if $(tool-src),$(BUILD)/asan/wring-host) $(if $(loader-src),$(BUILD)/asan/wring) \
-	$(fuzz-bin) $(ktests) $(spec-bin) $(data)
+	$(inject-modules) $(fuzz-bin) $(ktests) $(spec-bin) $(data)
 
 ## conformance: the tables of the README: what passes per group, in a process and in the kernels
 conformance: all $(spec-bin) $(data)

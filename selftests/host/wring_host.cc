@@ -11,6 +11,7 @@
 #include <iterator>
 #include <map>
 
+#include "core/base/recovery.h"
 #include "selftests/core/x64/thunks.h"
 #include "selftests/fuzz/check_generated.h"
 #include "selftests/host/fuzz_diff.h"
@@ -201,7 +202,15 @@ int invoke(const std::string& path, const std::string& wanted, const std::vector
 int dump(const std::string& what, const std::string& path, const ListingOptions& options) {
   std::string bytes;
   if (!read_file(path, &bytes)) return kFailed;
-  std::string error = what == "ir" ? list_ir(bytes, options) : list_asm(bytes, options);
+  // The stages are called one by one here, and nobody else recovers from their assertions.
+  std::string error;
+  Diag diag;
+  Operation operation;
+  Err err = operation.run(Stage::kCompile, &diag, [&] {
+    error = what == "ir" ? list_ir(bytes, options) : list_asm(bytes, options);
+    return Err::kOk;
+  });
+  if (err != Err::kOk) error = diag.message;
   return error.empty() ? 0 : complain(path + ": " + error);
 }
 

@@ -526,6 +526,8 @@ status=0
 su -s /bin/sh nobody -c 'wring prog show' >"$tmp/out" 2>"$tmp/err" || status=$?
 check 'an unprivileged user is refused' failed_with 1 'permission denied'
 works 'mitigations in generated code' feature
+works 'faults of the engine itself: 0' feature
+json '"internal_errors":0' feature
 json '"abi":1,"prog_types":\["module","xdp","raw_tracepoint","netfilter"\]' feature
 if [ -e /wring.ko ] && rmmod wring; then
 	fails_json 1 'the wring module is not loaded' prog show

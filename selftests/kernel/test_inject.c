@@ -286,6 +286,22 @@ static void test_hook(void)
 	close(fd);
 }
 
+/* What users see: `wring feature`. */
+static void test_shown(void)
+{
+	char text[4096] = "", wanted[64];
+	FILE *out = popen("wring feature; wring -j feature", "r");
+
+	if (!out || !fread(text, 1, sizeof(text) - 1, out))
+		tap_bail("wring feature failed");
+	pclose(out);
+	snprintf(wanted, sizeof(wanted), "faults of the engine itself: %llu\n",
+		 (unsigned long long)broken());
+	tap_ok(strstr(text, wanted), "wring feature tells how many there were");
+	snprintf(wanted, sizeof(wanted), "\"internal_errors\":%llu", (unsigned long long)broken());
+	tap_ok(strstr(text, wanted), "in JSON too");
+}
+
 /* ---- leaks ---- */
 
 static void test_no_leak(const struct wring_features *idle)
@@ -328,6 +344,7 @@ int main(void)
 	tap_ok(device_settle(device, &idle), "nothing is left");
 	test_invocations();
 	test_hook();
+	test_shown();
 	test_no_leak(&idle);
 	return tap_finish();
 }
