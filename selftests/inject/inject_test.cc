@@ -185,7 +185,7 @@ TEST_F(InjectTest, LinkedInstances) {
     });
     EXPECT_VALUE(call(loaded.back().instance, "run"), kImporterResult);
     for (unsigned long long n : choose(total)) {
-      release();
+      count(Stage::kNone, [&] { release(); });
       EXPECT_EQ(wring_posix_live_allocations(), 0) << "stage " << of(stage) << ", " << n;
       new_store({});
       wring_instance* e = exported();
