@@ -66,6 +66,30 @@ void* Arena::alloc(usize bytes) {
   return p;
 }
 
+void* Arena::alloc_alone(usize bytes) {
+  if (bytes > min(budget_, ~usize{0} / 2)) return nullptr;
+  bytes += kHeader;
+  if (bytes > budget_ - min(used_, budget_)) return nullptr;
+  auto* chunk = static_cast<Chunk*>(wring_os_alloc(bytes));
+  if (!chunk) return nullptr;
+  used_ += bytes;
+  chunk->bytes = bytes;
+  // The size of the latest chunk says how large the next one should be: let this one not be the latest.
+  Chunk** at = chunks_ ? &chunks_->next : &chunks_;
+  chunk->next = *at;
+  *at = chunk;
+  return reinterpret_cast<u8*>(chunk) + kHeader;
+}
+
+void Arena::give_back(void* p) {
+  auto* chunk = reinterpret_cast<Chunk*>(static_cast<u8*>(p) - kHeader);
+  Chunk** at = &chunks_;
+  while (*at != chunk) at = &(*at)->next;
+  *at = chunk->next;
+  used_ -= chunk->bytes;
+  wring_os_free(chunk);
+}
+
 void Arena::rewind(const Mark& mark) {
   // If the cursor has moved on to another chunk, how far the mark's was used is not known.
   dirty_ = limit_ == mark.limit ? max(dirty_, cursor_) : mark.limit;

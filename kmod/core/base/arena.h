@@ -32,6 +32,10 @@ class Arena {
     return p ? Span<T>(p, count) : Span<T>();
   }
 
+  // The same in a chunk of its own, which give_back() frees before its time. Not where rewind() is used.
+  void* alloc_alone(usize bytes);
+  void give_back(void* p);
+
   // Frees everything at once; the budget starts anew.
   void reset();
   // What it takes from now on is its owner's, not the running operation's (base/recovery.h). For arenas that outlive

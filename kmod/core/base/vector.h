@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-// Vec: a growable array in an Arena. Elements are trivially copyable; growth abandons the old storage.
+// Vec: a growable array in an Arena. Elements are trivially copyable; growth abandons the old storage, in which what
+// pointed there still finds the old elements.
+// LargeVec: the same for the few lists of a module's length. It grows by smaller steps, in memory of its own, and
+// gives the old storage back: nothing may point there when it grows.
 #pragma once
 
 #include "core/base/arena.h"
 
 namespace wring {
 
-template <class T>
+template <class T, bool kGivesBack = false>
 class Vec {
  public:
   Vec() = default;
@@ -17,7 +20,7 @@ class Vec {
   [[nodiscard]] bool push(const T& value) {
     if (size_ == capacity_) {
       T copy = value;  // value may live inside this vector
-      if (!reserve(capacity_ ? usize{capacity_} * 2 : 8)) return false;
+      if (!reserve(next_capacity())) return false;
       data_[size_++] = copy;
       return true;
     }
@@ -28,16 +31,18 @@ class Vec {
     static_assert(__is_trivially_copyable(T));
     if (capacity <= capacity_) return true;
     if (capacity > ~u32{0}) return false;
-    Span<T> grown = arena_->template make_array<T>(capacity);
-    if (!grown.data()) return false;
-    if (size_) __builtin_memcpy(static_cast<void*>(grown.data()), data_, size_ * sizeof(T));
-    data_ = grown.data();
+    T* grown = kGivesBack ? static_cast<T*>(arena_->alloc_alone(capacity * sizeof(T)))
+                          : arena_->template make_array<T>(capacity).data();
+    if (!grown) return false;
+    if (size_) __builtin_memcpy(static_cast<void*>(grown), data_, size_ * sizeof(T));
+    if (kGivesBack && data_) arena_->give_back(data_);
+    data_ = grown;
     capacity_ = static_cast<u32>(capacity);
     return true;
   }
   // Grows (with zero bytes) or shrinks to `size`.
   [[nodiscard]] bool resize(usize size) {
-    if (size > capacity_ && !reserve(max<usize>(size, usize{capacity_} * 2))) return false;
+    if (size > capacity_ && !reserve(max<usize>(size, next_capacity()))) return false;
     if (size > size_)
       __builtin_memset(static_cast<void*>(data_ + size_), 0, (size - size_) * sizeof(T));
     size_ = static_cast<u32>(size);
@@ -62,10 +67,19 @@ class Vec {
   Span<T> span() const { return {data_, size_}; }
 
  private:
+  usize next_capacity() const {
+    usize capacity = capacity_;
+    if (kGivesBack) return capacity + capacity / 4 + 4096 / sizeof(T);
+    return capacity ? capacity * 2 : 8;
+  }
+
   Arena* arena_ = nullptr;
   T* data_ = nullptr;
   u32 size_ = 0;
   u32 capacity_ = 0;
 };
+
+template <class T>
+using LargeVec = Vec<T, true>;
 
 }  // namespace wring

@@ -100,15 +100,15 @@ class CodeBuilder {
   explicit CodeBuilder(Arena* a)
       : arena(a), bytes(a), rodata(a), relocs(a), traps(a), calls(a), faults(a), lines(a) {}
   Arena* arena;
-  Vec<u8> bytes;
-  Vec<u8> rodata;
+  LargeVec<u8> bytes;
+  LargeVec<u8> rodata;
   Span<PooledConstant> pooled;  // by hash, the latest: most constants are there once
-  Vec<Reloc> relocs;
-  Vec<TrapSite> traps;
-  Vec<CallSite> calls;
-  Vec<FaultSite> faults;
+  LargeVec<Reloc> relocs;
+  LargeVec<TrapSite> traps;
+  LargeVec<CallSite> calls;
+  LargeVec<FaultSite> faults;
   bool want_lines = false;
-  Vec<LineSite> lines;           // ascending
+  LargeVec<LineSite> lines;           // ascending
   Span<FunctionCode> functions;  // by function index; imported ones stay empty
   Span<u32> array_entries;       // by function index: offset of the host's entry stub, or kNone
   u32 stubs[static_cast<u32>(StubId::kCount)] = {};

@@ -17,7 +17,7 @@ u64 itself(u64 x) { return x; }
 
 // Copies a table into the arena and sorts it by `key`.
 template <class T, class Key>
-Err sorted_copy(const Vec<T>& from, Arena* arena, Span<const T>* out, Key key, Diag* diag) {
+Err sorted_copy(const LargeVec<T>& from, Arena* arena, Span<const T>* out, Key key, Diag* diag) {
   Span<T> copy = arena->make_array<T>(from.size());
   if (copy.size() != from.size()) return diag->no_memory();
   for (u32 i = 0; i < from.size(); i++) copy[i] = from[i];

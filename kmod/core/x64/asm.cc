@@ -22,7 +22,7 @@ constexpr bool needs_rex8(u8 reg) { return reg >= 4 && reg < 8; }
 
 u8* Assembler::open() {
   if (failed_) return nullptr;
-  Vec<u8>& bytes = code_->bytes;
+  LargeVec<u8>& bytes = code_->bytes;
   if (!bytes.resize(usize{bytes.size()} + kMaxInstructionBytes)) {
     failed_ = true;
     return nullptr;
@@ -31,7 +31,7 @@ u8* Assembler::open() {
 }
 
 void Assembler::close(const u8* end) {
-  Vec<u8>& bytes = code_->bytes;
+  LargeVec<u8>& bytes = code_->bytes;
   WRING_ASSERT(end <= bytes.end());
   bool shrunk = bytes.resize(static_cast<usize>(end - bytes.data()));
   WRING_ASSERT(shrunk);
