@@ -362,7 +362,7 @@ test-vm: all $(inject-modules) $(ktests) $(spec-bin) $(data)
 	@KERNELS='$(kernels)' scripts/run-tests vm
 
 tests: all $(tests-bin) $(if $(tool-src),$(BUILD)/asan/wring-host) $(if $(loader-src),$(BUILD)/asan/wring) \
-	$(inject-modules) $(fuzz-bin) $(ktests) $(spec-bin) $(data)
+	$(inject-modules) $(fuzz-bin) $(BUILD)/count/wring-shapes $(ktests) $(spec-bin) $(data)
 
 ## conformance: the tables of the README: what passes per group, in a process and in the kernels
 conformance: all $(spec-bin) $(data)

@@ -93,13 +93,16 @@ Cost compile(const Body& bytes, const Mode& mode) {
   return cost;
 }
 
-// Why the larger of two sizes is too much; empty if it is not.
-std::string excess(const Cost& half, const Cost& whole) {
+// Why the last of three sizes, or the second, is too much; empty if neither is. Lists that double when they are full
+// make single steps of memory uneven, so it is compared over both.
+std::string excess(const Cost costs[3]) {
   char text[128] = "";
-  if (half.steps >= kLeastSteps && whole.steps > kMostGrowth * half.steps)
-    snprintf(text, sizeof(text), "steps grow %.2f times", whole.steps / half.steps);
-  else if (half.bytes >= kLeastBytes && whole.bytes > kMostGrowth * half.bytes)
-    snprintf(text, sizeof(text), "memory grows %.2f times", whole.bytes / half.bytes);
+  for (u32 i = 1; i < 3; i++)
+    if (costs[i - 1].steps >= kLeastSteps && costs[i].steps > kMostGrowth * costs[i - 1].steps)
+      snprintf(text, sizeof(text), "steps grow %.2f times", costs[i].steps / costs[i - 1].steps);
+  double growth = costs[2].bytes / costs[0].bytes;
+  if (costs[0].bytes >= kLeastBytes && growth > kMostGrowth * kMostGrowth)
+    snprintf(text, sizeof(text), "memory grows %.2f times for four times the size", growth);
   return text;
 }
 
@@ -123,7 +126,7 @@ void Report::shape(const Shape& shape, u32 largest) {
     for (u32 i = 0; i < 3; i++) {
       costs[i] = compile(modules[i], mode);
       std::string what = costs[i].error;
-      if (what.empty() && i > 0) what = excess(costs[i - 1], costs[i]);
+      if (what.empty() && i == 2) what = excess(costs);
       if (!what.empty() && why.empty())
         why = what + " (" + mode.name + ", size " + std::to_string(largest >> (2 - i)) + ")";
       if (tap_) continue;
