@@ -70,7 +70,7 @@ void* Arena::alloc_alone(usize bytes) {
   if (bytes > min(budget_, ~usize{0} / 2)) return nullptr;
   bytes += kHeader;
   if (bytes > budget_ - min(used_, budget_)) return nullptr;
-  auto* chunk = static_cast<Chunk*>(wring_os_alloc(bytes));
+  auto* chunk = static_cast<Chunk*>(take_memory(bytes - kTakenHeader, is_detached_));
   if (!chunk) return nullptr;
   used_ += bytes;
   chunk->bytes = bytes;
@@ -78,16 +78,16 @@ void* Arena::alloc_alone(usize bytes) {
   Chunk** at = chunks_ ? &chunks_->next : &chunks_;
   chunk->next = *at;
   *at = chunk;
-  return reinterpret_cast<u8*>(chunk) + kHeader;
+  return reinterpret_cast<u8*>(chunk) + kLinks;
 }
 
 void Arena::give_back(void* p) {
-  auto* chunk = reinterpret_cast<Chunk*>(static_cast<u8*>(p) - kHeader);
+  auto* chunk = reinterpret_cast<Chunk*>(static_cast<u8*>(p) - kLinks);
   Chunk** at = &chunks_;
   while (*at != chunk) at = &(*at)->next;
   *at = chunk->next;
   used_ -= chunk->bytes;
-  wring_os_free(chunk);
+  give_memory(chunk);
 }
 
 void Arena::rewind(const Mark& mark) {
