@@ -8,8 +8,8 @@
 
 namespace wring::fuzz {
 
-// Of the module that `choices` chooses, or the two where one imports from the other. Throws std::runtime_error with what
-// is wrong.
+// Of the module that `choices` chooses, or the two where one imports from the other. Throws std::runtime_error with
+// what is wrong.
 void check_generated(wring::test::Choices* choices, wring::test::Choices* arguments);
 
 }  // namespace wring::fuzz

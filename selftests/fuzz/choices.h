@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // A stream of choices for generators of test inputs: drawn from a seed without end, or spelled out by the bytes of a
-// fuzzer and zero after their end, which generators must take as the way to stop. Bytes that make no more than a seed
-// are one, so that a fuzzer's first, small inputs stand for whole modules already.
+// fuzzer and zero after their end, which generators must take as the way to stop.
 #pragma once
 
 #include <random>
@@ -13,10 +12,11 @@ namespace wring::test {
 class Choices {
  public:
   explicit Choices(u64 seed) : random_(seed) {}
-  Choices(const u8* data, usize size) : data_(data), end_(data + size) {
-    if (size > sizeof(u64)) return;
-    const u64 seed = take(sizeof(u64));
-    *this = Choices(seed);
+  Choices(const u8* data, usize size) : data_(data), end_(data + size) {}
+  // Bytes that make no more than a seed are one: a fuzzer's first, small inputs stand for whole modules already.
+  static Choices of_input(const u8* data, usize size) {
+    Choices bytes(data, size);
+    return size > sizeof(u64) ? bytes : Choices(bytes.bits());
   }
 
   // In [0, n), n > 0.

@@ -8,9 +8,10 @@
 #include "selftests/fuzz/check_generated.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  wring::test::Choices choices(data, size);
+  using wring::test::Choices;
+  Choices choices = Choices::of_input(data, size);
   // Arguments come from the end of the bytes, where choices of little consequence are.
-  wring::test::Choices arguments(data + size / 2, size - size / 2);
+  Choices arguments = Choices::of_input(data + size / 2, size - size / 2);
   try {
     wring::fuzz::check_generated(&choices, &arguments);
   } catch (const std::exception& finding) {

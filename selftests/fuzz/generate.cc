@@ -198,7 +198,7 @@ class ModuleGenerator {
       add_callable(s, c_.chance(25) ? FunctionKind::kNeverReturns : FunctionKind::kLeaf);
     }
     if (c_.chance(15)) add_function({"", "i"}, FunctionKind::kEndless);
-    if (c_.below(256) == 255) {
+    if (options_.big_functions && c_.below(256) == 255) {
       add_function(signature(&c_, shape_.alphabet), FunctionKind::kBig);
       const std::string wide = types(&c_, shape_.alphabet, 50u << c_.below(5));
       type_index({wide, wide});
@@ -477,7 +477,9 @@ ModulePair generate_modules(Choices* choices, const GenerateOptions& options) {
 Body module_of_input(const uint8_t* data, size_t size) {
   if (size == 0 || data[0] == 0) return Body(data, data + size);
   Choices choices(data, size);
-  return generate_modules(&choices).module;
+  GenerateOptions options;
+  options.big_functions = false;
+  return generate_modules(&choices, options).module;
 }
 
 }  // namespace wring::test

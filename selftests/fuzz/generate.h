@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// Random Wasm modules for differential tests: valid by construction, deterministic, and terminating in any engine: loops
-// count down, and functions consume a budget kept in a global. NaNs whose bits an engine may choose become canonical
-// before anything can tell them apart, except that results and globals of float types may be any NaN.
+// Random Wasm modules for differential tests: valid by construction, deterministic, and terminating in any engine:
+// loops count down, and functions consume a budget kept in a global. NaNs whose bits an engine may choose become
+// canonical before anything can tell them apart, except that results and globals of float types may be any NaN.
 //
 // Every function is exported as "f<index>:<params>:<results>", one letter a value (i = i32, l = i64, f = f32, d = f64,
 // v = v128), so that a caller that cannot see types knows what to pass; memories, globals, tables and tags are exported
@@ -29,6 +29,7 @@ struct GenerateOptions {
   bool multi_memory = true;
   bool call_ref = true;
   bool exceptions = true;
+  bool big_functions = true;
 };
 
 struct Signature {
@@ -100,7 +101,8 @@ struct ModulePair {
   Body exporter;  // empty: there are no imports
 };
 ModulePair generate_modules(Choices* choices, const GenerateOptions& options = {});
-// What a fuzzer's input stands for: it is a module if it is empty or begins as one, else it chooses one.
+// What a fuzzer's input stands for: it is a module if it is empty or begins as one, else it chooses one, without big
+// functions, which may have imports.
 Body module_of_input(const uint8_t* data, size_t size);
 
 // One function's code entry: local declarations and instructions, with the final end.
