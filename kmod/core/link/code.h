@@ -108,7 +108,7 @@ class CodeBuilder {
   LargeVec<CallSite> calls;
   LargeVec<FaultSite> faults;
   bool want_lines = false;
-  LargeVec<LineSite> lines;           // ascending
+  LargeVec<LineSite> lines;      // ascending
   Span<FunctionCode> functions;  // by function index; imported ones stay empty
   Span<u32> array_entries;       // by function index: offset of the host's entry stub, or kNone
   u32 stubs[static_cast<u32>(StubId::kCount)] = {};

@@ -10,7 +10,8 @@ namespace {
 
 class PhiPass {
  public:
-  PhiPass(Function* f, Arena* scratch) : f_(f), scratch_(scratch), uses_(scratch), work_(scratch), again_(scratch) {}
+  PhiPass(Function* f, Arena* scratch)
+      : f_(f), scratch_(scratch), uses_(scratch), work_(scratch), again_(scratch) {}
   bool run();
 
  private:

@@ -75,7 +75,7 @@ class Checker {
     BlockIndex root;
     u32 number, last;  // in the order of the walk; of the last block below
     BlockIndex child, sibling;
-    u32 preds;         // roots: index of the first distinct predecessor in preds_
+    u32 preds;  // roots: index of the first distinct predecessor in preds_
   };
   struct Undo {
     u32 unit;
@@ -134,22 +134,22 @@ class Checker {
   RegMask mentioned_ = 0;  // and those that fixed operands ask for or edits may use
   Span<u32> first_edit_;   // per instruction and one more
   Span<Node> nodes_;
-  Vec<BlockIndex> preds_;   // of the roots, each once
-  Span<u32> param_index_;   // per vreg: its index among its block's parameters plus one
-  BlockIndex root_ = 0;     // of the tree that is looked at
-  Span<Unit> units_;        // during the walk
+  Vec<BlockIndex> preds_;  // of the roots, each once
+  Span<u32> param_index_;  // per vreg: its index among its block's parameters plus one
+  BlockIndex root_ = 0;    // of the tree that is looked at
+  Span<Unit> units_;       // during the walk
   u32 tree_ = 0, walked_ = 0;
-  Vec<u32> written_;        // units written in the block, each once
+  Vec<u32> written_;  // units written in the block, each once
   Vec<Undo> undo_;
   Vec<Visit> open_;
   bool out_of_memory_ = false;
-  Vec<Write> writes_;       // in the order of the walk, then
-  Span<Write> by_unit_;     // by unit
-  Span<u32> first_write_;   // per unit and one more
-  Span<u32> last_;          // per number of a block: that of the last block below it
-  Span<Demand> table_;      // all demands: open addressing
+  Vec<Write> writes_;      // in the order of the walk, then
+  Span<Write> by_unit_;    // by unit
+  Span<u32> first_write_;  // per unit and one more
+  Span<u32> last_;         // per number of a block: that of the last block below it
+  Span<Demand> table_;     // all demands: open addressing
   u32 demands_ = 0;
-  Vec<Demand> work_;        // those still to be followed
+  Vec<Demand> work_;  // those still to be followed
 };
 
 Err Checker::init() {

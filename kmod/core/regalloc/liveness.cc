@@ -19,8 +19,8 @@ class Builder {
       : f_(f),
         arena_(arena),
         out_(out),
-        max_entries_(min<u64>(kLiveEntries + u64{kLiveEntriesPerInst} * f.insts.size(),
-                              kMaxLiveEntries)) {}
+        max_entries_(
+            min<u64>(kLiveEntries + u64{kLiveEntriesPerInst} * f.insts.size(), kMaxLiveEntries)) {}
   Err run();
 
  private:

@@ -233,7 +233,12 @@ Body loop_params(u32 n) {
   Code c;
   for (u32 i = 0; i < 1000; i++) c.op(Op::kLocalGet, 0);
   for (u32 i = 0; i < n; i++)
-    c.block(Op::kLoop, type).op(Op::kI32Add).op(Op::kLocalGet, 0).op(Op::kLocalGet, 0).op(Op::kBrIf, 0).end();
+    c.block(Op::kLoop, type)
+        .op(Op::kI32Add)
+        .op(Op::kLocalGet, 0)
+        .op(Op::kLocalGet, 0)
+        .op(Op::kBrIf, 0)
+        .end();
   for (u32 i = 0; i < 999; i++) c.op(Op::kI32Add);
   m.function(m.type("i", "i"), "", c);
   return m.finish();
@@ -415,9 +420,11 @@ Body throws(u32 n) {
 std::vector<Shape> control_shapes() {
   return {
       {"br_table, two targets in turn", br_table_two_targets, 16'000, 65'520, "kMaxBrTableTargets"},
-      {"ten br_tables in ten functions", br_tables_in_functions, 4'000, 65'520, "kMaxBrTableTargets"},
+      {"ten br_tables in ten functions", br_tables_in_functions, 4'000, 65'520,
+       "kMaxBrTableTargets"},
       {"br_table of many cases", br_table_cases, 1'000, 65'520, "kMaxBrTableTargets"},
-      {"br_table of many cases in a loop", br_table_cases_in_loop, 1'000, 65'520, "kMaxBrTableTargets"},
+      {"br_table of many cases in a loop", br_table_cases_in_loop, 1'000, 65'520,
+       "kMaxBrTableTargets"},
       {"br_tables of 1000 in a loop", br_tables_in_loop, 20, 1'000, "1M edges"},
       {"switch to switch", switch_to_switch, 1'000, 65'520, "kMaxBrTableTargets"},
       {"br_table with many live values", br_table_many_live, 500, 65'520, "kMaxBrTableTargets"},

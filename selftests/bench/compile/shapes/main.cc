@@ -21,7 +21,8 @@ namespace {
 
 constexpr char kUsage[] =
     "Usage: wring-shapes [--tap | --most] [NAME]\n"
-    "Compiles each shape of code whose name contains NAME at three sizes and prints what that costs.\n"
+    "Compiles each shape of code whose name contains NAME at three sizes and prints what that "
+    "costs.\n"
     "  --tap   small sizes, reported as tests\n"
     "  --most  up to the engine's limits\n"
     "Exit status: 0, 1 (something grows faster than its input), 2 (usage).\n";

@@ -124,7 +124,10 @@ Body memory_accesses(u32 n) {
   m.memory(1, 1);
   Code c;
   for (u32 i = 0; i < n; i++) {
-    c.op(Op::kLocalGet, 0).op(Op::kLocalGet, 1).op(Op::kI32Load, 2, i * 4).op(Op::kI32Store, 2, i * 8);
+    c.op(Op::kLocalGet, 0)
+        .op(Op::kLocalGet, 1)
+        .op(Op::kI32Load, 2, i * 4)
+        .op(Op::kI32Store, 2, i * 8);
     c.op(Op::kLocalGet, 0).i32(1).op(Op::kI32Add).op(Op::kLocalSet, i % 2);
   }
   m.function(m.type("ii", ""), "", c);
@@ -163,7 +166,10 @@ Body atomics(u32 n) {
   Code c;
   for (u32 i = 0; i < n; i++) {
     c.op(Op::kLocalGet, 0).op(Op::kLocalGet, 1).op(Op::kI32AtomicRmwXor, 2, i * 4);
-    c.op(Op::kLocalGet, 0).op(Op::kLocalGet, 1).op(Op::kLocalGet, 0).op(Op::kI32AtomicRmwCmpxchg, 2, i * 4);
+    c.op(Op::kLocalGet, 0)
+        .op(Op::kLocalGet, 1)
+        .op(Op::kLocalGet, 0)
+        .op(Op::kI32AtomicRmwCmpxchg, 2, i * 4);
     c.op(Op::kI32Add).op(Op::kLocalSet, 1);
   }
   m.function(m.type("ii", ""), "", c);
