@@ -91,6 +91,9 @@ Err Decoder::read_sections() {
   if (__builtin_memcmp(magic.data(), "\0asm", 4))
     return r.malformed(0, "magic header not detected");
   TRY(r.read_bytes(4, &version));
+  // A component's layer is 1, and its version has not reached 1 yet.
+  if (version[2] == 1 && version[3] == 0 && version[0] > 1)
+    return fail_unsupported(diag_, kNone, 4, Unsupported::kComponents, "version", version[0]);
   if (__builtin_memcmp(version.data(), "\1\0\0\0", 4))
     return r.malformed(4, "unknown binary version");
 

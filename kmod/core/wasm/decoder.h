@@ -10,6 +10,7 @@
 #include "core/wasm/instr.h"
 #include "core/wasm/module.h"
 #include "core/wasm/reader.h"
+#include "core/wasm/unsupported.h"
 
 namespace wring {
 
@@ -84,9 +85,8 @@ class Decoder {
   ExternKind last_kind() const { return features_.wasm3 ? ExternKind::kTag : ExternKind::kGlobal; }
   // Records a violation of chapter 3 at a byte offset; decoding goes on.
   void invalid(u32 offset, const char* fmt, ...) __attribute__((format(printf, 3, 4)));
-  Err unsupported_gc(u32 offset, const char* what) {
-    return diag_->fail(Err::kUnsupported, kNone, offset,
-                       "garbage-collected types are not supported: %s", what);
+  Err unsupported_type(u32 offset, u8 form) {
+    return fail_unsupported(diag_, kNone, offset, proposal_of_type_form(form), "type form", form);
   }
 
   Module* m_;

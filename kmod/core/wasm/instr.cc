@@ -3,6 +3,7 @@
 #include "core/wasm/instr.h"
 
 #include "core/wasm/reader.h"
+#include "core/wasm/unsupported.h"
 
 namespace wring {
 
@@ -97,6 +98,9 @@ bool is_enabled(Code code, Features features) {
          (code.feature == Feature::kThreads ? features.threads : features.wasm3);
 }
 
+// From 0xfb on.
+constexpr const char* kPrefixes[] = {"opcode 0xfb", "opcode 0xfc", "opcode 0xfd", "opcode 0xfe"};
+
 // The second part of an opcode, after its prefix.
 Err read_prefixed(Reader* r, u8 prefix, Code* out) {
   const u32 start = r->offset() - 1;
@@ -112,9 +116,9 @@ Err read_prefixed(Reader* r, u8 prefix, Code* out) {
     default: break;
   }
   if (is_enabled(*out, r->features())) return Err::kOk;
-  if (prefix == 0xfb && r->features().wasm3)
-    return r->diag()->fail(Err::kUnsupported, r->func(), start,
-                           "garbage-collected types are not supported: opcode 0xfb 0x%02x", code);
+  const Unsupported proposal = proposal_of_opcode(prefix, code);
+  if (proposal != Unsupported::kNone && r->features().wasm3)
+    return fail_unsupported(r->diag(), r->func(), start, proposal, kPrefixes[prefix - 0xfb], code);
   return r->diag()->fail(Err::kMalformed, r->func(), start, "illegal opcode 0x%02x 0x%02x", prefix,
                          code);
 }
@@ -122,10 +126,9 @@ Err read_prefixed(Reader* r, u8 prefix, Code* out) {
 // A byte that is not an opcode by itself.
 Err read_other_opcode(Reader* r, u8 byte, Code* out) {
   if (byte >= 0xfb && byte <= 0xfe) return read_prefixed(r, byte, out);
-  constexpr u8 kRefEq = 0xd3;
-  if (byte == kRefEq && r->features().wasm3)
-    return r->diag()->fail(Err::kUnsupported, r->func(), r->offset() - 1,
-                           "garbage-collected types are not supported: ref.eq");
+  const Unsupported proposal = proposal_of_opcode(0, byte);
+  if (proposal != Unsupported::kNone && r->features().wasm3)
+    return fail_unsupported(r->diag(), r->func(), r->offset() - 1, proposal, "opcode", byte);
   return r->diag()->fail(Err::kMalformed, r->func(), r->offset() - 1, "illegal opcode 0x%02x",
                          byte);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // The parts of Reader that are not on the path of every instruction.
 #include "core/wasm/reader.h"
+#include "core/wasm/unsupported.h"
 
 namespace wring {
 
@@ -85,17 +86,11 @@ Err Reader::abstract_heap(u32 start, u8 byte, const char* otherwise, ValType* ou
       if (!features_.wasm3) break;
       *out = static_cast<ValType>(byte);
       return Err::kOk;
-    case 0x6a:  // array
-    case 0x6b:  // struct
-    case 0x6c:  // i31
-    case 0x6d:  // eq
-    case 0x6e:  // any
-    case 0x71:  // none
-      if (!features_.wasm3) break;
-      return diag_->fail(Err::kUnsupported, func_, start,
-                         "garbage-collected types are not supported: heap type 0x%02x", byte);
     default: break;
   }
+  const Unsupported proposal = proposal_of_heap_type(byte);
+  if (proposal != Unsupported::kNone && features_.wasm3)
+    return fail_unsupported(diag_, func_, start, proposal, "heap type", byte);
   return malformed(start, otherwise);
 }
 

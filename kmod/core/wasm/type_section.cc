@@ -11,13 +11,11 @@ enum TypeForm : u8 {
   kRecForm = 0x4e,
   kSubFinalForm = 0x4f,
   kSubForm = 0x50,
-  kArrayForm = 0x5e,
-  kStructForm = 0x5f,
   kFuncForm = 0x60,
 };
 
 // Flags of limits.
-constexpr u8 kHasMax = 1, kShared = 2, kIs64 = 4;
+constexpr u8 kHasMax = 1, kShared = 2, kIs64 = 4, kPageSize = 8;
 
 constexpr u64 kMaxPages64 = u64{1} << 48;  // what the spec allows a 64-bit memory
 
@@ -66,11 +64,11 @@ Err Decoder::read_sub_type(Reader* r) {
   if (features_.wasm3 && (form == kSubForm || form == kSubFinalForm)) {
     u32 supertypes = 0;
     TRY(r->read_u32(&supertypes));
-    if (form == kSubForm || supertypes) return unsupported_gc(start, "declared subtypes");
+    if (form == kSubForm || supertypes) return unsupported_type(start, form);
     TRY(r->read_u8(&form));
   }
-  if (features_.wasm3 && form == kArrayForm) return unsupported_gc(start, "array type");
-  if (features_.wasm3 && form == kStructForm) return unsupported_gc(start, "struct type");
+  if (features_.wasm3 && proposal_of_type_form(form) != Unsupported::kNone)
+    return unsupported_type(start, form);
   // The form is a one-byte s7: a continuation bit makes it too long.
   if (form & 0x80) return r->malformed(start, "integer representation too long");
   if (form != kFuncForm) return r->malformed(start, "malformed function type");
@@ -136,6 +134,11 @@ Err Decoder::read_limits(Reader* r, bool may_be_shared, Limits* out, bool* is_sh
   u8 known = kHasMax;
   if (may_be_shared && features_.threads) known |= kShared;
   if (features_.wasm3) {
+    // Malformed it is, as the specification has it, though the proposal is known by name.
+    if (may_be_shared && (flags & ~(known | kIs64)) == kPageSize)
+      return r->malformed(start,
+                          "malformed limits flags: custom page sizes are not supported; link "
+                          "without --page-size");
     if (flags & ~(known | kIs64)) return r->malformed(start, "malformed limits flags");
   } else {
     // The flags are an integer of one or two bits.

@@ -27,6 +27,8 @@ TEST(Decode, Header) {
   EXPECT_MALFORMED((Bin{'a', 's', 'm', 0, 1, 0, 0, 0}), 0, "magic header not detected");
   EXPECT_MALFORMED((Bin{0, 'a', 's', 'm', 1, 0}), 6, "unexpected end");
   EXPECT_MALFORMED((Bin{0, 'a', 's', 'm', 2, 0, 0, 0}), 4, "unknown binary version");
+  EXPECT_UNSUPPORTED((Bin{0, 'a', 's', 'm', 0x0d, 0, 1, 0}), 4,
+                     "components are not supported: version 0x0d; build a core module");
 }
 
 TEST(Decode, SectionFraming) {

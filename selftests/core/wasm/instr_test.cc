@@ -223,12 +223,12 @@ TEST(Instr, IllegalOpcodes) {
     EXPECT_EQ(got.diag.offset, 0u);
     EXPECT_STREQ(got.diag.message, message);
   };
-  expect_illegal({0x06}, "illegal opcode 0x06");
-  expect_illegal({0x18, 0x00}, "illegal opcode 0x18");
+  expect_illegal({0x16}, "illegal opcode 0x16");
+  expect_illegal({0x1d, 0x00}, "illegal opcode 0x1d");
   expect_illegal({0xff}, "illegal opcode 0xff");
-  expect_illegal({0xfe, 0x04}, "illegal opcode 0xfe 0x04");
-  expect_illegal({0xfe, 0x4f}, "illegal opcode 0xfe 0x4f");
-  expect_illegal({0xfc, 0x12}, "illegal opcode 0xfc 0x12");
+  expect_illegal({0xfe, 0x05}, "illegal opcode 0xfe 0x05");
+  expect_illegal({0xfe, 0x73}, "illegal opcode 0xfe 0x73");
+  expect_illegal({0xfc, 0x17}, "illegal opcode 0xfc 0x17");
   expect_illegal({0xfd, 0x9a, 0x01}, "illegal opcode 0xfd 0x9a");
   expect_illegal({0xfd, 0x94, 0x02}, "illegal opcode 0xfd 0x114");
   expect_illegal({0xfd, 0xff, 0xff, 0xff, 0xff, 0x0f}, "illegal opcode 0xfd 0xffffffff");
@@ -282,14 +282,43 @@ TEST(Instr, WithoutLaterFeatures) {
   }
 }
 
-TEST(Instr, GarbageCollectedTypesAreUnsupported) {
-  for (const Bin& bin : {Bin{0xfb, 0x00, 0x00}, Bin{0xd3}, Bin{0xd0, 0x6e}, Bin{0x02, 0x6d},
-                         Bin{0x1c, 0x01, kRef, 0x6b}}) {
-    const Result got = decode_one(bin);
-    EXPECT_EQ(got.err, Err::kUnsupported);
-    EXPECT_EQ(std::string(got.diag.message).rfind("garbage-collected types are not supported", 0),
-              0u);
-    EXPECT_EQ(decode_one(bin, kWasm2).err, Err::kMalformed);
+// What the proposals the engine lacks are called, and what compilers have against them.
+TEST(Instr, LackingProposalsAreNamed) {
+  const std::string gc = "garbage-collected types are not supported: ",
+                    legacy = "legacy exception handling is not supported: opcode ",
+                    half = "half precision is not supported: ";
+  const struct {
+    Bin bin;
+    std::string text, advice;
+  } cases[] = {
+      {{0xfb, 0x00, 0x00}, gc + "opcode 0xfb 0x00", ""},
+      {{0xd3}, gc + "opcode 0xd3", ""},
+      {{0xd0, 0x6e}, gc + "heap type 0x6e", ""},
+      {{0x02, 0x6d}, gc + "heap type 0x6d", ""},
+      {{0x1c, 0x01, kRef, 0x6b}, gc + "heap type 0x6b", ""},
+      {{0x06, 0x40}, legacy + "0x06", "-sWASM_LEGACY_EXCEPTIONS=0"},
+      {{0x07, 0x00}, legacy + "0x07", "-wasm-use-legacy-eh=false"},
+      {{0x09, 0x00}, legacy + "0x09", "-sWASM_LEGACY_EXCEPTIONS=0"},
+      {{0x18, 0x00}, legacy + "0x18", "-sWASM_LEGACY_EXCEPTIONS=0"},
+      {{0x19}, legacy + "0x19", "-sWASM_LEGACY_EXCEPTIONS=0"},
+      {{0xfb, 0x80, 0x01}, "string references are not supported: opcode 0xfb 0x80", ""},
+      {{0xd0, 0x67}, "string references are not supported: heap type 0x67", ""},
+      {{0xe0, 0x00}, "stack switching is not supported: opcode 0xe0", ""},
+      {{0xd0, 0x68}, "stack switching is not supported: heap type 0x68", ""},
+      {{0xfe, 0x4f, 0x00}, "shared-everything threads are not supported: opcode 0xfe 0x4f", ""},
+      {{0xd0, 0x65}, "shared-everything threads are not supported: heap type 0x65", ""},
+      {{0xfc, 0x13}, "wide arithmetic is not supported: opcode 0xfc 0x13", "-mno-wide-arithmetic"},
+      {{0xfc, 0x12, 0x00}, "memory control is not supported: opcode 0xfc 0x12", ""},
+      {{0xfc, 0x30, 0x00, 0x00}, half + "opcode 0xfc 0x30", "-mno-fp16"},
+      {{0xfd, 0xa0, 0x02}, half + "opcode 0xfd 0x120", "-mno-fp16"},
+  };
+  for (const auto& c : cases) {
+    const Result got = decode_one(c.bin);
+    const std::string message = got.diag.message;
+    EXPECT_EQ(got.err, Err::kUnsupported) << c.text;
+    EXPECT_EQ(message.rfind(c.text, 0), 0u) << message;
+    EXPECT_NE(message.find(c.advice), std::string::npos) << message;
+    EXPECT_EQ(decode_one(c.bin, kWasm2).err, Err::kMalformed) << c.text;
   }
 }
 

@@ -45,7 +45,9 @@ TEST(Memories, Types) {
   EXPECT_INVALID(memory(Bin{0} + uleb(uint64_t{1} << 32)), 11, "memory size must be at most 65536");
   EXPECT_INVALID(memory({2, 1}), 11, "shared memory must have maximum");
   EXPECT_INVALID(memory({6, 1}), 11, "shared memory must have maximum");
-  EXPECT_MALFORMED(memory({8, 1}), 11, "malformed limits flags");
+  EXPECT_MALFORMED(memory({8, 1, 0}), 11,
+                   "malformed limits flags: custom page sizes are not supported");
+  EXPECT_MALFORMED(memory({16, 1}), 11, "malformed limits flags");
   EXPECT_MALFORMED(memory(Bin{4} + Bin(9, 0xff) + Bin{0x02}), 12, "integer too large");
 
   EXPECT_REJECTED_AS((Features{true, false}), memory({3, 1, 1}), Err::kMalformed, 11,

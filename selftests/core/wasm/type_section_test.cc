@@ -63,6 +63,8 @@ TEST(TypeSection, Rejected) {
   EXPECT_UNSUPPORTED(section_of(Bin{0x50, 0} + kVoid), 11, "garbage-collected");
   EXPECT_UNSUPPORTED((header() + types({kVoid, Bin{0x4f, 1, 0} + kVoid})), 14, "garbage-collected");
   EXPECT_UNSUPPORTED(section_of(func({{0x6e}})), 13, "garbage-collected");
+  EXPECT_UNSUPPORTED(section_of({0x5d, 0}), 11, "stack switching is not supported: type form");
+  EXPECT_UNSUPPORTED(section_of(Bin{0x65} + kVoid), 11, "shared-everything threads");
 
   EXPECT_REJECTED_AS(kWasm2, section_of(rec({kVoid})), Err::kMalformed, 11,
                      "malformed function type");
