@@ -71,7 +71,7 @@ Outcome new_module(wring_store* store, const std::string& bytes, Module* out) {
   return {};
 }
 
-Outcome new_code(wring_module* module, const wring_target& target, bool unoptimized, Code* out) {
+Outcome new_code(wring_module* module, const CompileOptions& how, Code* out) {
   wring_extern_desc import;
   std::vector<wring_binding> bindings;
   for (unsigned i = 0; i < wring_module_import_count(module); i++) {
@@ -81,10 +81,10 @@ Outcome new_code(wring_module* module, const wring_target& target, bool unoptimi
   wring_compile_options options = {};
   options.functions = bindings.data();
   options.function_count = static_cast<unsigned>(bindings.size());
-  options.target = &target;
-  options.check = 1;
-  options.metered = 1;
-  options.unoptimized = unoptimized;
+  options.target = &how.target;
+  options.check = how.checked;
+  options.metered = how.metered;
+  options.unoptimized = how.unoptimized;
   wring_code* code = nullptr;
   wring_error error;
   if (wring_compile(module, &options, &code, &error) != 0) return outcome_of(error);
@@ -95,23 +95,52 @@ Outcome new_code(wring_module* module, const wring_target& target, bool unoptimi
 
 }  // namespace
 
-InProcessBackend::InProcessBackend(unsigned features)
-    : target_(wring_posix_target()), store_(new_store(features)) {}
+CompileOptions::CompileOptions() : target(wring_posix_target()) {}
+
+Outcome compile_in(wring_store* store, const std::string& bytes, const CompileOptions& options,
+                   Compiled* out) {
+  Outcome outcome = new_module(store, bytes, &out->module);
+  return outcome.kind == Outcome::kOk ? new_code(out->module.get(), options, &out->code) : outcome;
+}
+
+Outcome compile(const std::string& bytes, const CompileOptions& options, Compiled* out) {
+  out->store = new_store(0);
+  return out->store ? compile_in(out->store.get(), bytes, options, out)
+                    : Outcome{Outcome::kNoMemory, "out of memory"};
+}
+
+InProcessBackend::InProcessBackend(unsigned features) : store_(new_store(features)) {}
 
 Outcome InProcessBackend::validate(const std::string& module) {
   Module decoded;
   return new_module(store_.get(), module, &decoded);
 }
 
+Outcome InProcessBackend::make_instance(const std::vector<ImportValue>& imports, wring_code* code,
+                                        Instance* out) {
+  std::vector<wring_import_value> values;
+  for (const ImportValue& import : imports)
+    values.push_back(
+        {import.instance < 0 ? nullptr : this->instance(import.instance), import.export_index});
+  wring_instance* created = nullptr;
+  wring_error error;
+  if (wring_instance_new(code, values.data(), static_cast<unsigned>(values.size()), &created,
+                         &error) != 0)
+    return outcome_of(error);
+  out->reset(created);
+  return {};
+}
+
 Outcome InProcessBackend::instantiate_only(const std::string& module,
                                            const std::vector<ImportValue>& imports, int* instance) {
   Loaded loaded;
-  if (Outcome o = new_module(store_.get(), module, &loaded.module); o.kind != Outcome::kOk)
-    return o;
-  if (Outcome o = new_code(loaded.module.get(), target_, unoptimized_, &loaded.code);
+  loaded.imports = imports;
+  if (Outcome o = compile_in(store_.get(), module, options_, &loaded.compiled);
       o.kind != Outcome::kOk)
     return o;
-  if (Outcome o = new_instance(&loaded, imports); o.kind != Outcome::kOk) return o;
+  if (Outcome o = make_instance(imports, loaded.compiled.code.get(), &loaded.instance);
+      o.kind != Outcome::kOk)
+    return o;
   *instance = static_cast<int>(loaded_.size());
   loaded_.push_back(std::move(loaded));
   return {};
@@ -142,24 +171,14 @@ std::string InProcessBackend::backtrace(int index) {
   return text;
 }
 
-Outcome InProcessBackend::new_instance(Loaded* loaded, const std::vector<ImportValue>& imports) {
-  std::vector<wring_import_value> values;
-  for (const ImportValue& import : imports)
-    values.push_back(
-        {import.instance < 0 ? nullptr : this->instance(import.instance), import.export_index});
-  wring_instance* created = nullptr;
-  wring_error error;
-  if (wring_instance_new(loaded->code.get(), values.data(), static_cast<unsigned>(values.size()),
-                         &created, &error) != 0)
-    return outcome_of(error);
-  loaded->instance.reset(created);
-  return {};
-}
-
-Outcome InProcessBackend::renew(int index, const std::vector<ImportValue>& imports) {
+Outcome InProcessBackend::renew_only(int index) {
   Loaded& loaded = loaded_[static_cast<size_t>(index)];
   loaded.instance.reset();
-  Outcome outcome = new_instance(&loaded, imports);
+  return make_instance(loaded.imports, loaded.compiled.code.get(), &loaded.instance);
+}
+
+Outcome InProcessBackend::renew(int index) {
+  Outcome outcome = renew_only(index);
   return outcome.kind == Outcome::kOk ? run_start(index) : outcome;
 }
 

@@ -24,6 +24,27 @@ std::string describe(const wring_error& error);
 Outcome outcome_of(const wring_error& error);
 Outcome trap_outcome(unsigned reason);
 
+// How to make code of a module: for this machine, with the optimizer, the checkers and metering, unless told otherwise.
+struct CompileOptions {
+  CompileOptions();
+  wring_target target;
+  bool unoptimized = false;
+  bool checked = true;
+  bool metered = true;
+};
+
+// A module and its code, placed where it can run. Members are destroyed last to first.
+struct Compiled {
+  Store store;  // null when it belongs to somebody else
+  Module module;
+  Code code;
+};
+// From the bytes to placed code, in a store of its own that accepts every feature.
+Outcome compile(const std::string& bytes, const CompileOptions& options, Compiled* out);
+// The same in that store.
+Outcome compile_in(wring_store* store, const std::string& bytes, const CompileOptions& options,
+                   Compiled* out);
+
 // Fuel that outlasts every terminating test, and stops others after some seconds.
 constexpr unsigned long long kTestFuel = 1ull << 34;
 
@@ -33,8 +54,8 @@ class InProcessBackend final : public Backend {
   // features: WRING_FEATURE_* of modules that are accepted; 0: all.
   explicit InProcessBackend(unsigned features);
   // What to compile for and how: this machine, with the optimizer, unless told otherwise.
-  void set_target(const wring_target& target) { target_ = target; }
-  void set_unoptimized(bool unoptimized) { unoptimized_ = unoptimized; }
+  void set_target(const wring_target& target) { options_.target = target; }
+  void set_unoptimized(bool unoptimized) { options_.unoptimized = unoptimized; }
   Outcome validate(const std::string& module) override;
   Outcome instantiate(const std::string& module, const std::vector<ImportValue>& imports,
                       int* instance) override;
@@ -48,22 +69,24 @@ class InProcessBackend final : public Backend {
   Outcome run_start(int instance);
   // Where the last trap of an invocation of that instance happened: one line per frame, innermost first.
   std::string backtrace(int instance);
-  // Puts a fresh instance of the same code in the place of this one; the start function has run.
-  Outcome renew(int instance, const std::vector<ImportValue>& imports);
+  // Puts a fresh instance of the same code in the place of this one, with the same imports (of what is now in the
+  // place of their instances); the start function has run, or not.
+  Outcome renew(int instance);
+  Outcome renew_only(int instance);
   wring_instance* instance(int index) { return loaded_[static_cast<size_t>(index)].instance.get(); }
-  const wring_module* module(int index) { return loaded_[static_cast<size_t>(index)].module.get(); }
+  const wring_module* module(int index) {
+    return loaded_[static_cast<size_t>(index)].compiled.module.get();
+  }
 
  private:
-  // Members are destroyed last to first: instances before what they came from.
-  struct Loaded {
-    Module module;
-    Code code;
-    Instance instance;
-  };
-  Outcome new_instance(Loaded* loaded, const std::vector<ImportValue>& imports);
+  Outcome make_instance(const std::vector<ImportValue>& imports, wring_code* code, Instance* out);
 
-  wring_target target_;
-  bool unoptimized_ = false;
+  struct Loaded {
+    Compiled compiled;
+    std::vector<ImportValue> imports;
+    Instance instance;  // destroyed before what it came from
+  };
+  CompileOptions options_;
   Store store_;
   std::vector<Loaded> loaded_;
 };

@@ -6,7 +6,7 @@
 set -u
 : "${WRING_HOST:?names the wring-host to test}"
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+trap 'rm -rf "$dir" "$dir.jsonl"' EXIT
 count=0
 
 # expect NAME STATUS OUTPUT ARGS...: standard output and status; an error message must be one line on stderr.
@@ -75,6 +75,19 @@ echo '(module (func $f (return_call $f)))' >"$dir/tail.wat"
 wat2wasm --enable-tail-call "$dir/tail.wat" -o "$dir/tail.wasm" || exit 1
 printf '\0asm\1\0\0\0\1\4\1\140\0\0\3\2\1\0\12\5\1\3\0\152\13' >"$dir/invalid.wasm"
 
+echo '(module (func (try (do) (catch_all))))' >"$dir/legacy.wat"
+wat2wasm --enable-exceptions "$dir/legacy.wat" -o "$dir/legacy.wasm" || exit 1
+cat >"$dir/hosted.wat" <<'EOF'
+(module
+  (import "env" "f" (func $f (param i32) (result i32)))
+  (import "env" "memory" (memory 1))
+  (import "env" "g" (global $g i32))
+  (func (export "call") (result i32)
+    (i32.store (i32.const 0) (i32.add (i32.const 7) (i32.add (global.get $g) (call $f (i32.const 5)))))
+    (i32.load (i32.const 0))))
+EOF
+wat2wasm "$dir/hosted.wat" -o "$dir/hosted.wasm" || exit 1
+
 expect 'validate accepts' 0 '' validate "$dir/m.wasm"
 expect 'validate rejects truncation' 1 '' validate "$dir/truncated.wasm"
 expect 'validate rejects garbage' 1 '' validate "$dir/garbage.wasm"
@@ -111,6 +124,37 @@ expect 'which are all by default' 0 '' validate "$dir/tail.wasm"
 expect_error 'dump of an unknown function' 'no such function: nobody' dump ir "$dir/m.wasm" nobody
 expect_error 'dump of an invalid module' 'at function 0' dump asm "$dir/invalid.wasm"
 expect_error 'spec of a file that is no script' 'not a converted conformance script' spec "$dir/m.wasm"
+expect_error 'a refusal says how to do without' '-sWASM_LEGACY_EXCEPTIONS=0' validate "$dir/legacy.wasm"
+expect_error 'and so it does of compilations' 'unsupported: legacy exception handling' compile "$dir/legacy.wasm"
+count=$((count + 1))
+if "$WRING_HOST" compile "$dir/m.wasm" | grep -qE '^\{"module":[0-9]+,"code":[1-9][0-9]*,"text":[1-9]'; then
+	echo 'ok - compile says what it took'
+else
+	echo 'not ok - compile says what it took'
+fi
+
+# A plan's calls, and what comes of comparing with right and wrong records of them.
+expect 'calls are planned' 0 \
+	'{"calls":[{"args":[],"f":0,"fresh":true,"results":"i"}],"instantiate":"ok"}' \
+	plan --calls 1 "$dir/hosted.wasm" "$dir/provider.wasm"
+expect 'with a provider of the imports' 0 '' validate "$dir/provider.wasm"
+state=$({ printf 'memory of 1:0=\7'; head -c 65535 /dev/zero; printf 'global 0;'; } | sha256sum | head -c 16)
+record() {
+	printf '{"module":"hosted.wasm","provider":"provider.wasm","instantiate":"ok","calls":[
+		{"f":0,"fresh":true,"args":[],"ret":[["i32","%s"]],"state":"%s"}]}\n' "$1" "$2" | tr -d '\n' >"$dir.jsonl"
+}
+record 0x7 "$state"
+expect 'a right record passes' 0 '3 passed, 0 failed, 0 skipped' fuzz-diff "$dir"
+for wrong in "0x8 $state" "0x7 0123456789abcdef"; do
+	# shellcheck disable=SC2086 # two words
+	record $wrong
+	count=$((count + 1))
+	if "$WRING_HOST" fuzz-diff "$dir" | grep -qx '2 passed, 1 failed, 0 skipped'; then
+		echo "ok - a wrong one fails: $wrong"
+	else
+		echo "not ok - a wrong one fails: $wrong"
+	fi
+done
 expect 'no command' 2 ''
 expect 'an unknown command' 2 '' frobnicate
 expect 'dump of something else' 2 '' dump wat "$dir/m.wasm"

@@ -14,9 +14,11 @@
 #include "core/base/recovery.h"
 #include "selftests/core/x64/thunks.h"
 #include "selftests/fuzz/check_generated.h"
+#include "selftests/host/compile_report.h"
 #include "selftests/host/fuzz_diff.h"
 #include "selftests/host/in_process.h"
 #include "selftests/host/listing.h"
+#include "selftests/host/plan.h"
 #include "selftests/host/platform_posix.h"
 #include "selftests/host/spec.h"
 #include "selftests/host/spectest.h"
@@ -58,6 +60,21 @@ int validate(const std::string& path, unsigned features) {
   if (!read_file(path, &bytes)) return kFailed;
   Outcome outcome = InProcessBackend(features).validate(bytes);
   return outcome.kind == Outcome::kOk ? 0 : complain(path + ": " + outcome.text);
+}
+
+int compile_file(const std::string& path, const CompileOptions& options) {
+  std::string bytes;
+  if (!read_file(path, &bytes)) return kFailed;
+  Outcome outcome = report_compile(bytes, options);
+  return outcome.kind == Outcome::kOk
+             ? 0
+             : complain(path + ": " + name_of(outcome.kind) + ": " + outcome.text);
+}
+
+int plan(const std::string& path, const std::string& provider, const PlanOptions& options) {
+  std::string bytes, why;
+  if (!read_file(path, &bytes)) return kFailed;
+  return plan_calls(bytes, options, provider, &why) ? 0 : complain(path + ": " + why);
 }
 
 // TYPE:HEXBITS -> one word, two for v128 (128 bits of hex, most significant digit first).
@@ -309,6 +326,20 @@ int main(int argc, char** argv) {
   add_features(validate_command);
   validate_command->callback([&] { status = validate(file, feature_sets().at(features)); });
 
+  CLI::App* compile_command = app.add_subcommand(
+      "compile", "make code of FILE and print, as JSON, sizes, processor time and peak memory");
+  compile_command->add_option("FILE", file)->required();
+  add_target(compile_command);
+  bool unchecked = false;
+  compile_command->add_flag("--unchecked", unchecked, "without IR verifier and allocation checker");
+  compile_command->callback([&] {
+    CompileOptions options;
+    options.target = target();
+    options.unoptimized = unoptimized;
+    options.checked = !unchecked;
+    status = compile_file(file, options);
+  });
+
   CLI::App* invoke_command =
       app.add_subcommand("invoke",
                          "call an export; prints the results as TYPE:HEXBITS, one per line, or "
@@ -360,6 +391,18 @@ int main(int argc, char** argv) {
   add_target(diff_command);
   diff_command->callback(
       [&] { status = run_fuzz_diff(directory, target(), unoptimized) ? 0 : kFailed; });
+
+  std::string provider;
+  PlanOptions plan_options;
+  CLI::App* plan_command = app.add_subcommand(
+      "plan",
+      "print, as JSON, calls of FILE's exports that come to an end; its imports are those of "
+      "PROVIDER, which is written");
+  plan_command->add_option("FILE", file)->required();
+  plan_command->add_option("PROVIDER", provider)->required();
+  plan_command->add_option("--calls", plan_options.calls, "how many")->capture_default_str();
+  plan_command->add_option("--seed", plan_options.seed, "of arguments")->capture_default_str();
+  plan_command->callback([&] { status = plan(file, provider, plan_options); });
 
   uint64_t first_seed = 0, seed_count = 1;
   CLI::App* generate_command =
