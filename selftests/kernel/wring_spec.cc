@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-// wring-spec: runs conformance scripts inside the kernel and reports in TAP, one line per script.
+// wring-spec: runs conformance scripts inside the kernel, or loads modules, and reports in TAP, one line per file.
 #include <sys/resource.h>
 
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "selftests/kernel/load_modules.h"
 #include "selftests/kernel/spec_ioctl.h"
 #include "uapi/wring.h"
 
@@ -13,7 +14,9 @@ namespace {
 
 const char kUsage[] =
     "usage: wring-spec [--strict] [--verbose] [--known LIST] FILE.json...\n"
-    "Runs conformance scripts through /dev/wring. LIST names commands that are known to fail.\n";
+    "       wring-spec --modules FILE.wasm...\n"
+    "Runs conformance scripts through /dev/wring. LIST names commands that are known to fail.\n"
+    "With --modules, compiles and instantiates modules, with stubs for their imports.\n";
 
 // What the script's group (a directory of its path) is about, which decides what its modules may contain.
 unsigned features_of(const std::string& path) {
@@ -27,10 +30,13 @@ unsigned features_of(const std::string& path) {
 int main(int argc, char** argv) {
   wring::host::SpecOptions options;
   std::vector<std::string> files;
+  bool modules = false;
   for (int i = 1; i < argc; i++) {
     std::string arg = argv[i];
     if (arg == "--strict") {
       options.strict = true;
+    } else if (arg == "--modules") {
+      modules = true;
     } else if (arg == "--verbose") {
       options.verbose = true;
     } else if (arg == "--known" && i + 1 < argc) {
@@ -46,6 +52,8 @@ int main(int argc, char** argv) {
     std::fputs(kUsage, stderr);
     return 2;
   }
+
+  if (modules) return wring::kernel::load_modules(files) ? 0 : 1;
 
   // Scripts keep an instance, and so an fd, per module.
   rlimit limit = {16384, 16384};
