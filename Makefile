@@ -233,21 +233,6 @@ $(BUILD)/host/wring-bench: $(patsubst %.cc,$(BUILD)/host/obj/%.o,$(engine-bench-
 	@echo "  LINK    $@"
 	@$(cxx-host) $(opt-host) -o $@ $^ -lZydis -lpthread
 
-# All kernels in one module, and an export that does nothing, for compilers to chew on.
-$(BUILD)/bench/all/%.o: selftests/bench/kernels/%.c selftests/bench/kernels/kernel.h Makefile
-	@mkdir -p $(@D)
-	@$(CLANG) $(bench-cflags) --target=wasm32 -mbulk-memory -msign-ext -msimd128 -mnontrapping-fptoint \
-		-Drun=$*_run -c -o $@ $<
-
-$(BUILD)/bench/all.wasm: selftests/bench/compile/first.c $(bench-kernels:%=$(BUILD)/bench/all/%.o)
-	@echo "  WASM    $@"
-	@$(CLANG) $(bench-cflags) $(bench-wasm) $(bench-kernels:%=-Wl,--export=%_run) -o $@ $^
-
-$(BUILD)/bench/some.wasm: selftests/bench/compile/first.c \
-		$(foreach k,aes crc32 fib gemm json list lz tree,$(BUILD)/bench/all/$(k).o)
-	@echo "  WASM    $@"
-	@$(CLANG) $(bench-cflags) $(bench-wasm) -Wl,--export-all -o $@ $^
-
 $(BUILD)/host/wring-bench-compile: $(patsubst %.cc,$(BUILD)/host/obj/%.o,$(compile-bench-src) \
 		$(filter-out selftests/host/wring_host.cc,$(tool-src))) $(BUILD)/host/libwring_core.a
 	@echo "  LINK    $@"
@@ -298,7 +283,8 @@ $(BUILD)/testdata/%/.unpacked: $(TESTDATA)/%.tar.xz
 
 # ---- Targets ----------------------------------------------------------------------------------------------------
 
-.PHONY: all demo bench-hooks bench-engine bench-compile bench-shapes test test-host test-vm conformance style format check clean \
+.PHONY: all demo bench-hooks bench-engine bench-compile bench-shapes bench-modules test test-host test-vm test-modules \
+	conformance style format check clean \
 	help setup modules host guests tests FORCE
 
 ##@ Building
@@ -339,10 +325,17 @@ bench-engine: $(BUILD)/host/wring-bench $(bench-modules)
 	@$< --engines 'native $(ENGINES)' --markdown selftests/bench/results/engine.md \
 		--svg selftests/bench/results/engine.svg $(BUILD)/bench
 
-## bench-compile: speed and memory of compilation from 10 KB to 40 MB of code, and cost of instances
-bench-compile: $(BUILD)/host/wring-bench-compile $(BUILD)/bench/some.wasm $(BUILD)/bench/all.wasm
+## bench-compile: speed and memory of compilation of ten real modules of 0.1 to 40 MB, and cost of instances
+bench-compile: $(BUILD)/host/wring-bench-compile
+	@selftests/modules/fetch --tag bench && selftests/modules/fetch --tag engine
 	@mkdir -p selftests/bench/results
-	@$< --markdown selftests/bench/results/compile.md $(BUILD)/bench/some.wasm $(BUILD)/bench/all.wasm
+	@node=$$(selftests/modules/files --tag engine); selftests/modules/files --tag bench | \
+		xargs -d '\n' $< --node "$${node:-node}" --markdown selftests/bench/results/compile.md
+
+## bench-modules: what all real modules of selftests/modules.list take to compile, as a table in selftests/bench/results
+bench-modules: $(BUILD)/host/wring-host
+	@selftests/modules/fetch
+	@selftests/modules/compile --targets native --markdown selftests/bench/results/modules.md
 
 ## bench-shapes: how compile time and memory grow with code that has much of one thing, up to the limits (SHAPE=NAME)
 bench-shapes: $(BUILD)/count/wring-shapes
@@ -360,6 +353,10 @@ test-host: tests
 ## test-vm: the kernel self-tests, one VM per kernel (TESTS="test_xdp ..." selects)
 test-vm: all $(inject-modules) $(ktests) $(spec-bin) $(data)
 	@KERNELS='$(kernels)' scripts/run-tests vm
+
+## test-modules: real modules from npm packages: compiled for every target, run against V8, loaded in the VMs (hours)
+test-modules: all $(spec-bin)
+	@KERNELS='$(kernels)' scripts/run-tests modules
 
 tests: all $(tests-bin) $(if $(tool-src),$(BUILD)/asan/wring-host) $(if $(loader-src),$(BUILD)/asan/wring) \
 	$(inject-modules) $(fuzz-bin) $(BUILD)/count/wring-shapes $(ktests) $(spec-bin) $(data)

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 // wring-bench-compile: how fast modules become code, what memory that takes, and what instances cost.
 //
-// Method. The modules consist of clang's output for the benchmark kernels, all linked into one module whose functions
-// are repeated to the size wanted. Each size is compiled in a process of its own, several times if it is small; the
-// figures are medians of processor time, and the growth of the process's peak resident size over what it was with the
-// module's bytes in memory. Wring compiles on one thread; node runs with --single-threaded, so that its compilers do
-// too. "First instruction" is from the bytes to the return of an exported function that does nothing, instantiation
-// included.
-#include <sys/resource.h>
+// Method. Each module is compiled in a process of its own by each compiler, several times if it is small; the figures
+// are medians of processor time, and the growth of the process's peak resident size over what it was with the module's
+// bytes in memory. Wring compiles on one thread; node runs with --single-threaded, so that its compilers do too. An
+// instance gets stubs for its imports (host/provider.h); a trap at its start is not waited for.
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -21,28 +18,30 @@
 #include <iterator>
 #include <vector>
 
-#include "selftests/bench/compile/module.h"
-#include "selftests/host/in_process.h"
+#include "selftests/host/compile_report.h"
 #include "selftests/host/platform_posix.h"
+#include "selftests/host/provider.h"
+#include "selftests/host/sections.h"
 
 namespace wring::bench {
 namespace {
 
+using host::cpu_ns;
+
 constexpr char kUsage[] =
     "Usage: wring-bench-compile [OPTION]... MODULE...\n"
-    "Compiles a MODULE's functions, repeated to sizes from 10 KB to 40 MB, and prints a table; of\n"
-    "several modules the largest that is not too large.\n"
-    "  --sizes LIST     comma-separated KB of code (default 10,100,1000,10000,40000)\n"
-    "  --no-node        leave out node's compilers\n"
+    "Compiles each MODULE with Wring, with and without its checks, and with node's compilers, and\n"
+    "prints tables.\n"
+    "  --node FILE      the node to compare with (default: node; \"\": none)\n"
     "  --markdown FILE  also write the tables there\n"
     "Exit status: 0, 1 (something failed), 2 (usage).\n";
 
 constexpr char kWorkerScript[] = "selftests/bench/compile/worker.mjs";
 constexpr std::uint64_t kBytesPerSample = 4'000'000;  // small modules are compiled this much in all
-constexpr unsigned kMaxTimes = 200;
+constexpr unsigned kMaxTimes = 50;
 
 struct Sample {
-  double compile_ns = 0, first_ns = 0, peak_kib = 0;
+  double compile_ns = 0, instance_ns = 0, peak_kib = 0;
 };
 
 struct Compiler {
@@ -50,12 +49,6 @@ struct Compiler {
   std::vector<std::string> node_flags;  // empty: Wring
   bool checked = false;
 };
-
-double cpu_ns() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
 
 double median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -87,13 +80,10 @@ bool write_file(const std::string& path, const std::string& text) {
   return static_cast<bool>(out);
 }
 
-// A module compiled, placed and instantiated.
+// A module and an instance of it, linked to one of its provider.
 struct Program {
-  host::Store store;
-  host::Module module;
-  host::Code code;
-  host::Instance instance;
-  unsigned function = 0;
+  host::Compiled provider, compiled;
+  host::Instance imports, instance;
   double compile_ns = 0;
 
   bool load(const std::string& bytes, bool checked, std::string* why);
@@ -101,83 +91,61 @@ struct Program {
   unsigned call(unsigned long long* values);
 };
 
+bool fail(const host::Outcome& outcome, std::string* why) {
+  *why = outcome.text;
+  return outcome.kind == host::Outcome::kOk;
+}
+
 bool Program::load(const std::string& bytes, bool checked, std::string* why) {
-  wring_limits limits = {};
-  wring_store* new_store = nullptr;
-  if (wring_store_new(&limits, &new_store) != 0) {
-    *why = "no memory";
-    return false;
-  }
-  store.reset(new_store);
-  wring_error error;
-  wring_module* new_module = nullptr;
-  wring_code* new_code = nullptr;
-  wring_target target = wring_posix_target();
-  wring_compile_options options = {};
-  options.target = &target;
-  options.metered = 1;
-  options.check = checked;
+  host::CompileOptions options;
+  options.checked = checked;
   double start = cpu_ns();
-  bool done = wring_module_new(store.get(), bytes.data(), bytes.size(), &new_module, &error) == 0;
-  module.reset(new_module);
-  done = done && wring_compile(new_module, &options, &new_code, &error) == 0;
-  code.reset(new_code);
-  done = done && wring_posix_place(new_code, &error) == 0;
+  if (!fail(host::compile(bytes, options, &compiled), why)) return false;
   compile_ns = cpu_ns() - start;
-  if (!done) {
-    *why = host::describe(error);
-    return false;
-  }
-  wring_extern_desc desc;
-  for (unsigned i = 0; wring_module_export(new_module, i, &desc) == 0; i++) {
-    if (desc.kind != 0) continue;
-    function = desc.index;
-    if (std::string(desc.name.data, desc.name.len) == "first") break;
-  }
-  return true;
+  return fail(
+      host::compile_in(compiled.store.get(), host::make_provider(bytes), options, &provider), why);
+}
+
+bool make_instance(wring_code* code, const std::vector<wring_import_value>& imports,
+                   host::Instance* out, std::string* why) {
+  wring_error error;
+  wring_instance* created = nullptr;
+  int result = wring_instance_new(code, imports.data(), static_cast<unsigned>(imports.size()),
+                                  &created, &error);
+  if (result != 0) *why = host::describe(error);
+  out->reset(created);
+  return result == 0 || result == -WRING_ERR_TRAP;
 }
 
 bool Program::instantiate(std::string* why) {
-  wring_error error;
-  wring_instance* created = nullptr;
-  if (wring_instance_new(code.get(), nullptr, 0, &created, &error) != 0) {
-    *why = host::describe(error);
-    return false;
-  }
-  instance.reset(created);
-  return true;
+  std::vector<wring_import_value> values;
+  const unsigned count = wring_module_import_count(compiled.module.get());
+  // Instances that are linked stay until their store goes: none is made in vain.
+  if (count > 0 && !make_instance(provider.code.get(), {}, &imports, why)) return false;
+  for (unsigned i = 0; i < count; i++) values.push_back({imports.get(), i});
+  return make_instance(compiled.code.get(), values, &instance, why);
 }
 
+// Calls the first function the module defines.
 unsigned Program::call(unsigned long long* values) {
   unsigned long long fuel = ~0ull >> 2;
-  return wring_posix_invoke(instance.get(), function, values, &fuel);
-}
-
-long resident_kib() {
-  std::ifstream in("/proc/self/statm");
-  long pages = 0, resident = 0;
-  in >> pages >> resident;
-  return resident * (sysconf(_SC_PAGESIZE) / 1024);
+  return wring_posix_invoke(instance.get(), 0, values, &fuel);
 }
 
 // In a child process: compiles `times` times and writes what worker.mjs does.
 int compile_here(const std::string& bytes, bool checked, unsigned times) {
-  long before = resident_kib();
+  long before = host::resident_kib();
   for (unsigned i = 0; i < times; i++) {
     Program program;
     std::string why;
     double start = cpu_ns();
-    unsigned long long values[1] = {0};
     if (!program.load(bytes, checked, &why) || !program.instantiate(&why)) {
       fprintf(stderr, "wring-bench-compile: %s\n", why.c_str());
       return 1;
     }
-    if (program.call(values) != WRING_TRAP_None) return 1;
     printf("%.0f %.0f\n", program.compile_ns, cpu_ns() - start);
   }
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  printf("%ld\n", std::max(0l, usage.ru_maxrss - before));
+  printf("%ld\n", std::max(0l, host::peak_kib() - before));
   return 0;
 }
 
@@ -199,14 +167,14 @@ bool collect(const std::vector<std::string>& command, Sample* out) {
   }
   close(from[1]);
   FILE* in = fdopen(from[0], "r");
-  std::vector<double> compile, first;
+  std::vector<double> compile, instance;
   char line[256];
   double a, b;
   while (in && fgets(line, sizeof(line), in)) {
     int count = sscanf(line, "%lf %lf", &a, &b);
     if (count == 2) {
       compile.push_back(a);
-      first.push_back(b);
+      instance.push_back(b);
     } else if (count == 1) {
       out->peak_kib = a;
     }
@@ -214,69 +182,126 @@ bool collect(const std::vector<std::string>& command, Sample* out) {
   if (in) fclose(in);
   int status = 0;
   waitpid(child, &status, 0);
-  *out = {median(compile), median(first), out->peak_kib};
+  *out = {median(compile), median(instance), out->peak_kib};
   return status == 0 && !compile.empty();
 }
 
 struct Options {
-  std::vector<unsigned long> sizes = {10, 100, 1000, 10000, 40000};
-  bool node = true;
-  std::string markdown, self;
+  std::string node = "node", markdown, self;
   std::vector<std::string> modules;
 };
 
-bool bench_sizes(const Options& options, std::string* out) {
+// What one module took, by compiler.
+struct Row {
+  std::string name;
+  double code_bytes;
+  std::vector<Sample> samples;
+
+  double speed(size_t compiler) const {
+    double ns = samples[compiler].compile_ns;
+    return ns > 0 ? code_bytes / ns * 1000 : 0;
+  }
+  // How much of checked compilation is checking.
+  double checks() const {
+    return 100 * (1 - samples[kUnchecked].compile_ns / samples[kChecked].compile_ns);
+  }
+  static constexpr size_t kUnchecked = 0, kChecked = 1;
+};
+
+std::vector<Compiler> compilers_of(const Options& options) {
   std::vector<Compiler> compilers = {{"Wring", {}, false}, {"Wring, checked", {}, true}};
-  if (options.node) {
+  if (!options.node.empty()) {
     compilers.push_back({"V8 Liftoff", {"--single-threaded", "--liftoff-only"}, false});
     compilers.push_back({"V8 TurboFan", {"--single-threaded", "--no-liftoff"}, false});
   }
-  std::vector<std::string> modules;
-  for (const std::string& path : options.modules) {
-    modules.emplace_back();
-    if (read_file(path, &modules.back()) && code_bytes_of(modules.back())) continue;
+  return compilers;
+}
+
+bool bench_module(const Options& options, const std::string& path,
+                  const std::vector<Compiler>& compilers, Row* row) {
+  std::string bytes;
+  if (!read_file(path, &bytes) || host::code_bytes_of(bytes) == 0) {
     fprintf(stderr, "wring-bench-compile: cannot read %s\n", path.c_str());
     return false;
   }
-  *out +=
-      "| code section | compiler | MB/s | ms to first instruction | peak bytes per byte |\n"
-      "|---:|---|---:|---:|---:|\n";
+  size_t begin = path.rfind('/') + 1;
+  row->name = path.substr(begin, path.rfind('.') - begin);
+  row->code_bytes = static_cast<double>(host::code_bytes_of(bytes));
+  const std::string provider = "/tmp/wring-bench-" + std::to_string(getpid()) + ".wasm";
+  if (!write_file(provider, host::make_provider(bytes))) return false;
+  const std::string times = std::to_string(
+      std::clamp<unsigned>(static_cast<unsigned>(kBytesPerSample / bytes.size()), 1, kMaxTimes));
   bool good = true;
-  for (unsigned long size : options.sizes) {
-    const std::string* origin = &modules[0];
-    for (const std::string& module : modules)
-      if (code_bytes_of(module) <= size * 1000 && code_bytes_of(module) > code_bytes_of(*origin))
-        origin = &module;
-    std::string large = repeat_functions(*origin, size * 1000);
-    std::string path = options.modules[0] + "." + std::to_string(size);
-    if (large.empty() || !write_file(path, large)) return false;
-    double code = static_cast<double>(code_bytes_of(large));
-    unsigned times =
-        std::clamp<unsigned>(static_cast<unsigned>(kBytesPerSample / large.size()), 1, kMaxTimes);
-    for (const Compiler& compiler : compilers) {
-      std::vector<std::string> command;
-      if (compiler.node_flags.empty()) {
-        command = {options.self, compiler.checked ? "--child-checked" : "--child", path};
-      } else {
-        command = {"node"};
-        command.insert(command.end(), compiler.node_flags.begin(), compiler.node_flags.end());
-        command.insert(command.end(), {"--no-wasm-lazy-compilation", kWorkerScript, path, "first"});
-      }
-      command.push_back(std::to_string(times));
-      Sample sample;
-      if (!collect(command, &sample)) {
-        fprintf(stderr, "wring-bench-compile: %s failed on %s\n", compiler.name, path.c_str());
-        good = false;
-        continue;
-      }
-      std::string row = format("| %.0f KB | %s | %.2f | %.2f | %.1f |\n", code / 1000,
-                               compiler.name, code / sample.compile_ns * 1000,
-                               sample.first_ns / 1e6, sample.peak_kib * 1024 / code);
-      fprintf(stderr, "%s", row.c_str());
-      *out += row;
+  for (const Compiler& compiler : compilers) {
+    std::vector<std::string> command;
+    if (compiler.node_flags.empty()) {
+      command = {options.self, compiler.checked ? "--child-checked" : "--child", path};
+    } else {
+      command = {options.node};
+      command.insert(command.end(), compiler.node_flags.begin(), compiler.node_flags.end());
+      command.insert(command.end(), {"--no-wasm-lazy-compilation", kWorkerScript, path, provider});
     }
-    unlink(path.c_str());
+    command.push_back(times);
+    row->samples.emplace_back();
+    if (!collect(command, &row->samples.back())) {
+      fprintf(stderr, "wring-bench-compile: %s failed on %s\n", compiler.name, path.c_str());
+      good = false;
+    }
   }
+  unlink(provider.c_str());
+  return good;
+}
+
+// MB/s of all compilers, and what the checks take.
+std::string speed_table(const std::vector<Row>& rows, const std::vector<Compiler>& compilers) {
+  std::string head = "| MB of code section per second | KB |", line = "|---|---:|";
+  for (const Compiler& compiler : compilers) {
+    head += format(" %s |", compiler.name);
+    line += "---:|";
+  }
+  std::string out = head + " checks |\n" + line + "---:|\n";
+  std::vector<double> logs(compilers.size());
+  for (const Row& row : rows) {
+    out += format("| %s | %.0f |", row.name.c_str(), row.code_bytes / 1000);
+    for (size_t i = 0; i < compilers.size(); i++) {
+      out += format(" %.2f |", row.speed(i));
+      logs[i] += std::log(row.speed(i));
+    }
+    out += format(" %.0f %% |\n", row.checks());
+  }
+  out += "| geometric mean | |";
+  for (double sum : logs)
+    out += format(" %.2f |", std::exp(sum / static_cast<double>(rows.size())));
+  return out + " |\n";
+}
+
+std::string memory_table(const std::vector<Row>& rows, const std::vector<Compiler>& compilers) {
+  std::string out =
+      "\n| module | compiler | ms to an instance | peak bytes per byte |\n|---|---|---:|---:|\n";
+  for (const Row& row : rows)
+    for (size_t i = 0; i < compilers.size(); i++)
+      out +=
+          format("| %s | %s | %.1f | %.1f |\n", row.name.c_str(), compilers[i].name,
+                 row.samples[i].instance_ns / 1e6, row.samples[i].peak_kib * 1024 / row.code_bytes);
+  return out;
+}
+
+bool bench_modules(const Options& options, std::string* out) {
+  const std::vector<Compiler> compilers = compilers_of(options);
+  std::vector<Row> rows;
+  bool good = true;
+  for (const std::string& path : options.modules) {
+    rows.emplace_back();
+    if (!bench_module(options, path, compilers, &rows.back())) {
+      good = false;
+      rows.pop_back();
+      continue;
+    }
+    fprintf(stderr, "%s", speed_table({rows.back()}, compilers).c_str());
+  }
+  std::sort(rows.begin(), rows.end(),
+            [](const Row& a, const Row& b) { return a.code_bytes < b.code_bytes; });
+  *out += speed_table(rows, compilers) + memory_table(rows, compilers);
   return good;
 }
 
@@ -327,7 +352,7 @@ bool bench_instances(std::string* out) {
 
 int bench(const Options& options) {
   std::string text;
-  bool good = bench_sizes(options, &text);
+  bool good = bench_modules(options, &text);
   good &= bench_instances(&text);
   printf("%s", text.c_str());
   if (!options.markdown.empty()) good &= write_file(options.markdown, text);
@@ -354,17 +379,10 @@ int main(int argc, char** argv) {
                  : 1;
     }
     if (option == "--help") return fputs(kUsage, stdout), 0;
-    if (option == "--no-node") {
-      options.node = false;
+    if (option == "--node" && i + 1 < argc) {
+      options.node = argv[++i];
     } else if (option == "--markdown" && i + 1 < argc) {
       options.markdown = argv[++i];
-    } else if (option == "--sizes" && i + 1 < argc) {
-      options.sizes.clear();
-      for (char* at = argv[++i]; *at;) {
-        options.sizes.push_back(strtoul(at, &at, 10));
-        if (*at && *at++ != ',') return usage();
-        if (options.sizes.back() == 0) return usage();
-      }
     } else if (option[0] != '-') {
       options.modules.push_back(option);
     } else {
