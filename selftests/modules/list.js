@@ -53,13 +53,15 @@ function parseOptions(argv, defaults) {
 
 // The entries with that tag, or that name; all modules for "all".
 function select(tag) {
-  return readList().filter((e) => tag === 'all' ? !e.tags.includes('engine') : e.tags.includes(tag) || e.name === tag);
+  const wanted = (e) => tag === 'all' ? !e.tags.includes('engine') : e.tags.includes(tag) || e.name === tag;
+  return readList().filter(wanted);
 }
 
 // Runs a program to its end: {status, signal, stdout, stderr}. It is killed after `seconds`.
 function run(program, args, seconds = 3600) {
   return new Promise((resolve) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: seconds * 1000, killSignal: 'SIGKILL' });
+    const child = spawn(program, args,
+      { stdio: ['ignore', 'pipe', 'pipe'], timeout: seconds * 1000, killSignal: 'SIGKILL' });
     const out = { stdout: '', stderr: '' };
     child.stdout.on('data', (data) => { out.stdout += data; });
     child.stderr.on('data', (data) => { out.stderr += data; });
@@ -67,10 +69,11 @@ function run(program, args, seconds = 3600) {
     child.on('close', (status, signal) => resolve({ ...out, status, signal }));
   });
 }
-// What went wrong, in one line.
+// What went wrong, in one line: node writes a stack after its error, others end with what matters.
 function complaint(result) {
   const how = result.signal ? `killed by ${result.signal}` : `status ${result.status}`;
-  const text = (result.stderr || result.stdout).trim().split('\n').filter((line) => line !== 'Aborted').slice(-3).join('; ');
+  const lines = (result.stderr || result.stdout).trim().split('\n').filter((line) => line !== 'Aborted');
+  const text = lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.slice(-3).join('; ');
   return `${text || 'no message'} (${how})`;
 }
 
@@ -100,4 +103,5 @@ function finish() {
   process.exitCode = failures ? 1 : 0;
 }
 
-module.exports = { kRoot, readList, cachePath, checksum, isFetched, parseOptions, select, run, complaint, forAll, report, finish };
+module.exports = { kRoot, readList, cachePath, checksum, isFetched, parseOptions, select, run, complaint, forAll,
+  report, finish };
