@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Random structured LIR: straight lines, diamonds, loops, switches, early returns, calls, every constraint, both classes
-// and widths, all that verify.h allows.
+// Random structured LIR: straight lines, diamonds, loops, switches, early returns, calls, every constraint, both
+// classes and widths, all that verify.h allows.
 #pragma once
 
 #include <random>
