@@ -177,6 +177,13 @@ static int issue(const struct subject *s, size_t size, void *arg)
 	return ret;
 }
 
+/* Of the struct's first version. */
+static size_t first_size(const struct subject *s)
+{
+	return s->command == WRING_IOC_FEATURES ? offsetof(struct wring_features, internal_errors) :
+						  s->size;
+}
+
 static void test_subject(const struct subject *s)
 {
 	/* Four pages: two usable, one that is not, one read-only. */
@@ -195,12 +202,14 @@ static void test_subject(const struct subject *s)
 	s->fill(area + 3);
 	tap_eq(issue(s, s->size, area + 3), s->expected, "%s: misaligned", s->name);
 	tap_eq(issue(s, 0, area), -EINVAL, "%s: no struct", s->name);
-	tap_eq(issue(s, s->size - 1, area), -EINVAL, "%s: a byte short", s->name);
+	tap_eq(issue(s, first_size(s) - 1, area), -EINVAL, "%s: a byte short", s->name);
 	tap_eq(issue(s, s->size, NULL), -EFAULT, "%s: null pointer", s->name);
 	tap_eq(issue(s, s->size, area + 2 * page - 1), -EFAULT, "%s: partly unmapped", s->name);
 	tap_eq(issue(s, s->size, (void *)0xffff888000000000), -EFAULT, "%s: kernel address",
 	       s->name);
 
+	s->fill(area);
+	tap_eq(issue(s, first_size(s), area), s->expected, "%s: as the struct once was", s->name);
 	s->fill(big);
 	tap_eq(issue(s, LONGEST, big), s->expected, "%s: longer, but zero", s->name);
 	memset(big, 0, LONGEST);
