@@ -208,6 +208,7 @@ static void test_subject(const struct subject *s)
 	tap_eq(issue(s, s->size, (void *)0xffff888000000000), -EFAULT, "%s: kernel address",
 	       s->name);
 
+	memset(area, 0, 2 * page);
 	s->fill(area);
 	tap_eq(issue(s, first_size(s), area), s->expected, "%s: as the struct once was", s->name);
 	s->fill(big);
