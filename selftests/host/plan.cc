@@ -121,11 +121,12 @@ class Planner {
       }
       unsigned reason = invoke(function, &values);
       chained++;
+      // What does not work in a fresh instance is not what it looked like.
+      if (fresh && reason != WRING_TRAP_None) initializer_ = -1;
       if (is_repeatable(reason) && memory_bytes() <= kMostMemoryBytes) {
         calls->push_back(call);
         fresh = false;
       } else {
-        if (fresh && initializer_ >= 0) initializer_ = -1;  // not what it looked like
         chained = kChain;
       }
       if (reason != WRING_TRAP_None) chained = kChain;
