@@ -56,7 +56,8 @@ find = $(sort $(foreach d,$(1),$(if $(wildcard $(d)),$(shell find $(d) -name '$(
 
 core-src   := $(call find,kmod/core,*.cc)
 posix-src  := $(wildcard selftests/host/platform_posix.cc)
-gen-src    := $(wildcard selftests/fuzz/generate*.cc) selftests/fuzz/check_generated.cc selftests/core/x64/thunks_test.cc
+gen-src    := $(wildcard selftests/fuzz/generate*.cc) selftests/fuzz/check_generated.cc \
+	      selftests/core/x64/thunks_test.cc
 tool-src   := $(filter-out $(posix-src),$(wildcard selftests/host/*.cc)) $(gen-src)
 loader-src := $(call find,loader,*.cc)
 loader-lib := $(filter-out loader/main.cc,$(loader-src))

@@ -2,9 +2,8 @@
 // Differential test against recorded answers of another engine: results, traps and, after each call, a digest of the
 // exported memories and numeric globals. Calls that exhausted the other engine's stack are not compared.
 //
-// Records of modules with imports name a provider (provider.h), whose exports these are. Their calls say whether they are
-// made in a fresh instance, and the last of an instance has the state's
-// digest, and one in which NaNs are all alike.
+// Records of modules with imports name a provider (provider.h), whose exports these are. Their calls say whether they
+// are made in a fresh instance, and the last of an instance has the state's digest, and one in which NaNs are all alike.
 #include "selftests/host/fuzz_diff.h"
 
 #include <algorithm>

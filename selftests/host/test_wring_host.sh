@@ -141,7 +141,8 @@ expect 'with a provider of the imports' 0 '' validate "$dir/provider.wasm"
 state=$({ printf 'memory of 1:0=\7'; head -c 65535 /dev/zero; printf 'global 0;'; } | sha256sum | head -c 16)
 record() {
 	printf '{"module":"hosted.wasm","provider":"provider.wasm","instantiate":"ok","calls":[
-		{"f":0,"fresh":true,"args":[],"ret":[["i32","%s"]],"state":"%s"}]}\n' "$1" "$2" | tr -d '\n' >"$dir.jsonl"
+		{"f":0,"fresh":true,"args":[],"ret":[["i32","%s"]],"state":"%s"}]}\n' "$1" "$2" |
+		tr -d '\n' >"$dir.jsonl"
 }
 record 0x7 "$state"
 expect 'a right record passes' 0 '3 passed, 0 failed, 0 skipped' fuzz-diff "$dir"

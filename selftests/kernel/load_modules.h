@@ -7,8 +7,8 @@
 
 namespace wring::kernel {
 
-// Loads each file through an open /dev/wring of its own, its imports satisfied by its provider (../host/provider.h), and
-// prints TAP: whether it was compiled and instantiated, and how long that took. A trap of an initializer or of the
+// Loads each file through an open /dev/wring of its own, its imports satisfied by its provider (../host/provider.h),
+// and prints TAP: whether it was compiled and instantiated, and how long that took. A trap of an initializer or of the
 // start function is an end like any other. Returns whether all were.
 bool load_modules(const std::vector<std::string>& files);
 
