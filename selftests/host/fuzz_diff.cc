@@ -3,7 +3,7 @@
 // exported memories and numeric globals. Calls that exhausted the other engine's stack are not compared.
 //
 // Records of modules with imports name a provider (provider.h), whose exports these are. Their calls say whether they
-// are made in a fresh instance, and the last of an instance has the state's digest, and one in which NaNs are all alike.
+// are made in a fresh instance, and the last of an instance has the state's digest, and one that takes NaNs as equal.
 #include "selftests/host/fuzz_diff.h"
 
 #include <algorithm>
