@@ -242,7 +242,7 @@ TEST(X64CallConstants, AreBlinded) {
     ASSERT_NO_FATAL_FAILURE(m.finish());
     EXPECT_EQ(m.call(f, {}).results, (Words{kChosen, kChosen, ~kChosen, kChosen & 0xffff'ffff}));
     u32 found = 0;
-    const Vec<u8>& pool = m.code.rodata;
+    Span<const u8> pool = m.code.rodata.span();
     for (u32 i = 0; i + 4 <= pool.size(); i++) {
       u32 word = static_cast<u32>(kChosen);
       found += std::memcmp(pool.data() + i, &word, sizeof(word)) == 0;
