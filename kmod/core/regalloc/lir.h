@@ -75,7 +75,8 @@ struct LirBlock {
   bool is_cold;
 };
 
-// Blocks are in emission order, which is a reverse post-order with contiguous loops, cold blocks last.
+// Blocks are in emission order, which is a reverse post-order with contiguous loops (each of whose blocks can get back
+// to the header), cold blocks last.
 // VRegs are in SSA form: one def each (an instruction's def, a block parameter).
 struct LirFunction {
   explicit LirFunction(Arena* a) : arena(a), insts(a), operands(a), blocks(a), vregs(a) {}

@@ -245,7 +245,8 @@ class RandomLir {
       bool cold_arm = cold || (arm > 0 && chance(shape_.cold_percent));
       nodes_[fork].succs[arm] = start(cold_arm);
       if (chance(70)) region(depth + 1, cold_arm);
-      if (arm > 0 && chance(8)) {
+      // (Not in loops, all of whose blocks lead on to their header.)
+      if (arm > 0 && loop_ < 0 && chance(20)) {
         end_return();
         scope_.resize(scope);
         continue;
