@@ -297,7 +297,7 @@ bool bench_modules(const Options& options, std::string* out) {
       rows.pop_back();
       continue;
     }
-    fprintf(stderr, "%s", speed_table({rows.back()}, compilers).c_str());
+    fprintf(stderr, "%s: done\n", path.c_str());
   }
   std::sort(rows.begin(), rows.end(),
             [](const Row& a, const Row& b) { return a.code_bytes < b.code_bytes; });
