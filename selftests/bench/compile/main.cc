@@ -269,6 +269,7 @@ std::string speed_table(const std::vector<Row>& rows, const std::vector<Compiler
     }
     out += format(" %.0f %% |\n", row.checks());
   }
+  if (rows.empty()) return out;
   out += "| geometric mean | |";
   for (double sum : logs)
     out += format(" %.2f |", std::exp(sum / static_cast<double>(rows.size())));
