@@ -46,5 +46,7 @@ struct device_usage {
 /* Waits until deferred frees are through (programs == wanted, code_bytes == wanted's) or some seconds have passed. */
 bool device_settle(int device, const struct wring_features *wanted);
 void device_usage(int device, struct device_usage *usage);
+/* Tests that the kernel's memory is back to what it was, but for what its allocators keep. */
+void device_usage_is_back(const struct device_usage *before, const struct device_usage *after);
 
 #endif

@@ -321,12 +321,7 @@ static void test_no_leak(const struct wring_features *idle)
 		tap_ok(device_settle(device, idle), "round %d: all freed", round);
 		device_usage(device, &after);
 	}
-	tap_note("slab %ld -> %ld KiB, vmalloc %ld -> %ld KiB, percpu %ld -> %ld KiB",
-		 before.slab_kb, after.slab_kb, before.vmalloc_kb, after.vmalloc_kb,
-		 before.percpu_kb, after.percpu_kb);
-	tap_ok(after.slab_kb - before.slab_kb < 1024, "slab use is back");
-	tap_ok(after.vmalloc_kb - before.vmalloc_kb < 512, "vmalloc use is back");
-	tap_ok(after.percpu_kb - before.percpu_kb < 512, "per-CPU use is back");
+	device_usage_is_back(&before, &after);
 }
 
 int main(void)
