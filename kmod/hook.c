@@ -213,11 +213,11 @@ int wring_link_attach(struct wring_link_attach *attach, struct wring_report *rep
 		goto out_put;
 	mutex_lock(&wring_link_lock);
 	err = wring_link_attach_locked(link, attach, report);
+	if (!err)
+		attach->id = link->id;	/* unlocked, the link may be gone at once */
 	mutex_unlock(&wring_link_lock);
 	if (err)
 		kfree(link);
-	else
-		attach->id = link->id;
 out_put:
 	wring_program_put(program);
 	return err;
