@@ -15,6 +15,7 @@ struct bpf_raw_event_map;
 struct cred;
 struct obj_cgroup;
 struct page;
+struct rethook_node;
 struct vm_struct;
 
 #define KSYM_FUNC(result, name, params, reason) result wring_k_##name params;

@@ -13,15 +13,19 @@
 #include <linux/bug.h>
 #include <linux/compiler.h>
 #include <linux/kernel.h>
+#include <linux/kprobes.h>
 #include <linux/mm.h>
+#include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/random.h>
 #include <linux/ratelimit.h>
+#include <linux/rethook.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
 #include <asm/processor.h>
 
 #include "core/platform.h"
+#include "ksyms.h"
 #include "wring.h"
 
 /* More than the engine's frames ever take: it runs on kernel stacks. */
@@ -55,19 +59,52 @@ static unsigned long wring_recovery_seal(unsigned long address)
 	return wring_recovery_secret ^ address;
 }
 
-/* notrace: the function graph tracer would count these among the calls that are going on. */
-notrace void wring_os_recovery_begin(struct wring_recovery *point)
+/*
+ * Who watches functions return, keeps the return addresses of calls that are going on in lists of the task: the function
+ * graph tracer, and kretprobes and fprobes by rethooks. Calls that are abandoned have to leave those lists, else later
+ * ones return to where these were called from. The functions that see to that must not be on the lists themselves:
+ * notrace, NOKPROBE_SYMBOL.
+ */
+static __always_inline void wring_calls_note(struct wring_recovery *point)
 {
 #ifdef CONFIG_FUNCTION_GRAPH_TRACER
 	point->host = current->curr_ret_stack;
 #endif
+#ifdef CONFIG_RETHOOK
+	point->probes = current->rethooks.first;
+#endif
+}
+
+static __always_inline void wring_calls_abandon(struct wring_recovery *point)
+{
+#ifdef CONFIG_FUNCTION_GRAPH_TRACER
+	current->curr_ret_stack = point->host;
+#endif
+#ifdef CONFIG_RETHOOK
+	preempt_disable_notrace();
+	while (current->rethooks.first && current->rethooks.first != point->probes) {
+		struct llist_node *node = current->rethooks.first;
+
+		current->rethooks.first = node->next;
+		node->next = NULL;
+		wring_k_rethook_recycle(container_of(node, struct rethook_node, llist));
+	}
+	preempt_enable_notrace();
+#endif
+}
+
+notrace void wring_os_recovery_begin(struct wring_recovery *point)
+{
+	wring_calls_note(point);
 	WRITE_ONCE(point->seal, wring_recovery_seal((unsigned long)point));
 }
+NOKPROBE_SYMBOL(wring_os_recovery_begin);
 
 notrace void wring_os_recovery_end(struct wring_recovery *point)
 {
 	WRITE_ONCE(point->seal, 0);
 }
+NOKPROBE_SYMBOL(wring_os_recovery_end);
 
 struct wring_recovery *wring_os_recovery(void)
 {
@@ -84,7 +121,7 @@ struct wring_recovery *wring_os_recovery(void)
 	return NULL;
 }
 
-void wring_os_panic(const char *what, struct wring_recovery *point)
+notrace void wring_os_panic(const char *what, struct wring_recovery *point)
 {
 	atomic64_inc(&wring_recovery_broken);
 	if (!point) {
@@ -92,8 +129,6 @@ void wring_os_panic(const char *what, struct wring_recovery *point)
 		BUG();
 	}
 	pr_err_ratelimited("internal error: %s\n", what);
-#ifdef CONFIG_FUNCTION_GRAPH_TRACER
-	/* The calls that are abandoned do not return. */
-	current->curr_ret_stack = point->host;
-#endif
+	wring_calls_abandon(point);
 }
+NOKPROBE_SYMBOL(wring_os_panic);

@@ -28,7 +28,7 @@ int wring_os_vformat(char *buf, wring_size size, const char *fmt, __builtin_va_l
 /*
  * Recovery points (base/recovery.h): where an engine call that breaks an invariant is left, with its registers. They
  * lie on the stack and nest; those of different stacks have nothing to do with each other. `what` is the invariant,
- * `owner` the engine's, `seal` and `host` the host's.
+ * `owner` the engine's, `seal`, `host` and `probes` the host's.
  */
 struct wring_recovery {
 	unsigned long long seal;
@@ -36,6 +36,7 @@ struct wring_recovery {
 	const char *what;
 	void *owner;
 	unsigned long long registers[8];
+	void *probes;
 };
 /* Makes the point the innermost one of the stack it lies on, and takes it back (those within it too). Any context. */
 void wring_os_recovery_begin(struct wring_recovery *point);

@@ -302,6 +302,63 @@ static void test_shown(void)
 	tap_ok(strstr(text, wanted), "in JSON too");
 }
 
+/* ---- tracing ---- */
+
+#define TRACING "/sys/kernel/tracing/"
+
+static bool trace_write(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY | O_APPEND);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* The name the kernel has for the first of our functions that begins with it. */
+static bool find_symbol(const char *begin, char name[256])
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	char line[512], type, module[64];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "%*x %c %255s %63s", &type, name, module) == 3 &&
+			!strcmp(module, "[wring]") && !strncmp(name, begin, strlen(begin));
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* A call that is abandoned never returns, and who waits for that must not mistake the next one for it. */
+static void test_return_probes(void)
+{
+	char symbol[256], probe[300];
+	unsigned int i, wrong = 0;
+	int fd;
+
+	if (!find_symbol("_ZN5wring6decode", symbol))
+		tap_bail("no symbol of the engine's decoder");
+	snprintf(probe, sizeof(probe), "r:wring_inject wring:%s", symbol);
+	if (!trace_write(TRACING "kprobe_events", probe) ||
+	    !trace_write(TRACING "events/kprobes/wring_inject/enable", "1"))
+		tap_bail("no kretprobe on %s", symbol);
+	for (i = 1; i <= 100; i++) {
+		inject(DECODE, i % 50 + 5);
+		fd = load_module();
+		inject(NONE, 0);
+		wrong += fd != -EIO;
+		fd = load_module();
+		wrong += !works(fd);
+		close(fd);
+	}
+	tap_eq(wrong, 0, "calls with a kretprobe are abandoned, the next ones return");
+	if (!trace_write(TRACING "events/kprobes/wring_inject/enable", "0") ||
+	    !trace_write(TRACING "kprobe_events", "-:wring_inject"))
+		tap_bail("the kretprobe cannot be removed");
+}
+
 /* ---- leaks ---- */
 
 static void test_no_leak(const struct wring_features *idle)
@@ -340,6 +397,7 @@ int main(void)
 	test_invocations();
 	test_hook();
 	test_shown();
+	test_return_probes();
 	test_no_leak(&idle);
 	return tap_finish();
 }
