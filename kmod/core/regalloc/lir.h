@@ -75,6 +75,13 @@ struct LirBlock {
   bool is_cold;
 };
 
+// The predecessor that all edges come from, or kNone.
+inline BlockIndex only_pred(const LirBlock& block) {
+  for (BlockIndex pred : block.preds)
+    if (pred != block.preds[0]) return kNone;
+  return block.preds.empty() ? kNone : block.preds[0];
+}
+
 // Blocks are in emission order, which is a reverse post-order with contiguous loops (each of whose blocks can get back
 // to the header), cold blocks last.
 // VRegs are in SSA form: one def each (an instruction's def, a block parameter).

@@ -133,7 +133,6 @@ class Scan {
   // scan_block.cc and scan_entry.cc
   Err enter(BlockIndex b);
   Err leave(BlockIndex b);
-  BlockIndex only_pred(BlockIndex b) const;
   bool only_succ(BlockIndex b) const { return f_.blocks[b].succs.size() == 1; }
   void inherit(BlockIndex b, BlockIndex pred);
   void merge(BlockIndex b);

@@ -5,15 +5,6 @@
 
 namespace wring::ra {
 
-// The predecessor all edges come from, or kNone.
-BlockIndex Scan::only_pred(BlockIndex b) const {
-  Span<BlockIndex> preds = f_.blocks[b].preds;
-  if (preds.empty()) return kNone;
-  for (BlockIndex pred : preds)
-    if (pred != preds[0]) return kNone;
-  return preds[0];
-}
-
 Err Scan::enter(BlockIndex b) {
   const LirBlock& block = f_.blocks[b];
   block_ = b;
@@ -25,7 +16,7 @@ Err Scan::enter(BlockIndex b) {
   bool is_header = header == b;
   wanted_ = header == kNone || is_header ? 0 : loop_regs_[header];
 
-  BlockIndex pred = only_pred(b);
+  BlockIndex pred = only_pred(block);
   if (pred != kNone && states_[pred].left && block.params.empty() && !is_header)
     inherit(b, pred);
   else
@@ -101,7 +92,7 @@ void Scan::resolve_edge(BlockIndex pred, BlockIndex succ) {
   states_[succ].resolved = pred + 1;
   const LirBlock &from = f_.blocks[pred], &to = f_.blocks[succ];
   bool at_exit = f_.insts[from.end - 1].operand_count == 0 && only_succ(pred);
-  WRING_ASSERT(at_exit || only_pred(succ) == pred);
+  WRING_ASSERT(at_exit || only_pred(f_.blocks[succ]) == pred);
   WRING_ASSERT(at_exit || to.params.empty());
   u32 inst = at_exit ? from.end - 1 : to.begin;
   MovePhase phase = at_exit ? MovePhase::kBlockExit : MovePhase::kBlockEntry;

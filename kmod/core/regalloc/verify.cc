@@ -27,12 +27,6 @@ class Verifier {
   Err fixed(u32 inst);
   Err reuse(u32 inst, const Operand& def, u32* reused);
   Err recomputed(VReg v);
-  // The only block in the list, kNone if there are several.
-  static BlockIndex only(Span<BlockIndex> blocks) {
-    for (BlockIndex b : blocks)
-      if (b != blocks[0]) return kNone;
-    return blocks.empty() ? kNone : blocks[0];
-  }
 
   const LirFunction& f_;
   Diag* diag_;
@@ -66,7 +60,7 @@ Err Verifier::definitions() {
 Err Verifier::edges(BlockIndex b) {
   const LirBlock& block = f_.blocks[b];
   u32 end = block.end - 1;
-  bool one_way = only(block.succs) != kNone && f_.insts[end].operand_count == 0;
+  bool one_way = block.succs.size() == 1 && f_.insts[end].operand_count == 0;
   for (BlockIndex s : block.succs) {
     TRY(expect(s < f_.blocks.size(), end, "a successor out of range"));
     const LirBlock& succ = f_.blocks[s];
@@ -143,7 +137,7 @@ Err Verifier::run() {
   defined_ = arena_.make_array<u8>(usize{f_.vregs.size()} + 1);
   only_pred_ = arena_.make_array<BlockIndex>(blocks);
   if (!defined_.data() || (blocks && !only_pred_.data())) return diag_->no_memory();
-  for (BlockIndex b = 0; b < blocks; b++) only_pred_[b] = only(f_.blocks[b].preds);
+  for (BlockIndex b = 0; b < blocks; b++) only_pred_[b] = only_pred(f_.blocks[b]);
   TRY(definitions());
   for (BlockIndex b = 0; b < blocks; b++) TRY(edges(b));
   for (u32 i = 0; i < f_.insts.size(); i++) TRY(instruction(i));
