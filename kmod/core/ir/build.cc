@@ -51,7 +51,7 @@ Err Builder::run() {
     TRY(instruction(in));
     if (failed_) return diag_->no_memory();
     if (work_ + locals_.work() > kMaxSsaWork)
-      return diag_->fail(Err::kLimit, func_, in.offset, "control flow carries too many values");
+      return too_much_ssa_work(func_, in.offset, diag_);
   }
   if (consts_.flush() != Err::kOk) return diag_->no_memory();
   return analyze_cfg(f_, diag_);
@@ -377,6 +377,7 @@ Err Builder::do_end() {
     end_ = frame.end;
     local_base_ = 0;
     body_frame_ = 0;
+    try_ = frame.outer_try;
   }
   frames_.pop();
   if (frame.kind == FrameKind::kInline && frame.is_tail && live_) do_return();

@@ -48,7 +48,7 @@ Err Builder::call(u32 func, bool is_tail) {
   const FuncType& type = module_.func_type(func);
   if (module_.is_imported_function(func)) return call_import(func, is_tail);
   if (inlinable(func)) return begin_inline(func, is_tail);
-  if (is_tail && can_tail_call()) {
+  if (is_tail) {
     tail_call(Op::kTailCall, func, kNone, type.params.size());
     return Err::kOk;
   }
@@ -57,22 +57,19 @@ Err Builder::call(u32 func, bool is_tail) {
   inst.imm = func;
   push_results(emit_pool(inst, row_.span()), type.results);
   if (may_throw(func)) check_exception();
-  if (is_tail) leave();
   return Err::kOk;
 }
 
 // Calls code whose signature is known to be right.
 void Builder::call_code(Value code, u32 index, bool may_throw, bool is_tail) {
   const FuncType& type = module_.types[index];
-  if (is_tail && can_tail_call())
-    return tail_call(Op::kTailCallPtr, index, code, type.params.size());
+  if (is_tail) return tail_call(Op::kTailCallPtr, index, code, type.params.size());
   take_arguments(code, type.params.size());
   Inst inst =
       make_inst(Op::kCallPtr, type.results.empty() ? Type::kVoid : type_of(type.results[0]));
   inst.imm = index;
   push_results(emit_pool(inst, row_.span()), type.results);
   if (may_throw) check_exception();
-  if (is_tail) leave();
 }
 
 Err Builder::call_import(u32 func, bool is_tail) {
@@ -257,6 +254,8 @@ Err Builder::begin_inline(u32 func, bool is_tail) {
   frame.pos = pos_;
   frame.end = end_;
   frame.is_tail = is_tail;
+  frame.outer_try = try_;
+  if (is_tail) try_ = kNone;  // the caller's frame, with its handlers, is as good as gone
   body_frame_ = frames_.size() - 1;
   inlined_bytes_ += module_.functions[func].body.size();
   local_base_ = own_locals_;

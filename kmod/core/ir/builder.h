@@ -39,9 +39,10 @@ class Builder {
     // kInline: the caller, to return to; whether it returns what the callee does.
     u32 func, pos, end;
     bool is_tail;
-    // kTry: its catch clauses, where exceptions are dispatched to them (in dispatches_; kNone while nothing
-    // throws), and the try around it.
-    u32 clauses, clause_count, dispatch, outer_try;
+    // kTry: its catch clauses, and where exceptions are dispatched to them (in dispatches_; kNone while nothing
+    // throws).
+    u32 clauses, clause_count, dispatch;
+    u32 outer_try;  // kInline, kTry: the try around it
     // br_table in progress: number of edges to the label, and the block they share.
     u32 edges;
     BlockId landing;
@@ -174,7 +175,6 @@ class Builder {
   void call_code(Value code, u32 type, bool may_throw, bool is_tail);
   void take_arguments(Value first, u32 count);
   void push_results(Value call, Span<const ValType> types);
-  bool can_tail_call() const { return body_frame_ == 0; }
   void tail_call(Op op, i64 imm, Value first, u32 params);
   bool may_throw(u32 func) const { return !context_.may_throw.empty() && context_.may_throw[func]; }
   bool inlinable(u32 func);

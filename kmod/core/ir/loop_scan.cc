@@ -5,6 +5,12 @@
 
 namespace wring::ir {
 
+Err too_much_ssa_work(u32 func, u32 offset, Diag* diag) {
+  return diag->fail(Err::kLimit, func, offset,
+                    "control flow carries more values than the limit of %u",
+                    static_cast<u32>(kMaxSsaWork));
+}
+
 void LoopScan::init(Arena* arena, const Module* module, u32 func) {
   module_ = module;
   func_ = func;
@@ -75,7 +81,7 @@ Err LoopScan::scan(u32 offset, u32 next, u32 end, Diag* diag) {
     }
     if (!ok) return diag->no_memory();
     if (locals_.size() > kMaxSsaWork / kSsaPhiWork)
-      return diag->fail(Err::kLimit, func_, in.offset, "control flow carries too many values");
+      return too_much_ssa_work(func_, in.offset, diag);
   }
   scanned_end_ = in.next;
   return Err::kOk;

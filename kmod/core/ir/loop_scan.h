@@ -8,6 +8,9 @@
 
 namespace wring::ir {
 
+// What SSA construction refuses a body with: kMaxSsaWork is exceeded.
+Err too_much_ssa_work(u32 func, u32 offset, Diag* diag);
+
 class LoopScan {
  public:
   // `body` and the instructions scanned are of function `func`, which is validated.

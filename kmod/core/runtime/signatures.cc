@@ -90,7 +90,8 @@ Err Signatures::intern(Span<const FuncType> types, u32 begin, u32 end, Span<u32>
   bool is_new = slot != kNone && !slots_[slot];
   if (slot == kNone || (is_new && end - begin > kMaxStoreSignatures - ids_))
     return diag->fail(Err::kLimit, kNone, kNone,
-                      "too many or too similar function types in a store");
+                      "a store's function types exceed the limit of %u, or that of %u alike",
+                      kMaxStoreSignatures, kMaxSignatureProbes);
   if (is_new) {
     auto* group = arena_.make<Group>();
     if (!group) return diag->no_memory();

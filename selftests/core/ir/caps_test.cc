@@ -95,7 +95,7 @@ TEST(Caps, ManyPhisWithManyArgumentsHitTheWorkLimit) {
   code.end().op(O::kLocalGet, 5);
   std::string message;
   EXPECT_EQ(compile(std::string(kMaxLocals, 'i'), code, &message), Err::kLimit);
-  EXPECT_EQ(message, "control flow carries too many values");
+  EXPECT_EQ(message, "control flow carries more values than the limit of 33554432");
 }
 
 TEST(Caps, ThousandsOfPhisAtOneMerge) {
