@@ -65,7 +65,7 @@ Err CallGraph::build(const Module& module, const Bindings& bindings, Span<const 
     if (e.kind == ExternKind::kTable) shared_tables_.set(e.index);
   note_sources();
 
-  TRY(collect_taken(diag));
+  TRY(collect_expressions(diag));
   TRY(collect_edges(diag));
   return order_components(diag);
 }
@@ -110,23 +110,25 @@ void CallGraph::take(u32 func) {
   taken_head_[type] = func;
 }
 
-Err CallGraph::take_from_expression(Range range, Diag* diag) {
+Err CallGraph::collect_expression(Range range, Diag* diag) {
   Instr instr;
   for (u32 at = range.begin; at < range.end; at = instr.next) {
     TRY(decode_instr(module_->bytes, at, range.end, kNone, &instr, diag));
     if (instr.op == Opcode::kRefFunc) take(instr.index);
+    if (instr.op == Opcode::kGlobalGet)
+      moves_refs_ |= is_func_ref(module_->globals[instr.index].type.type);
   }
   return Err::kOk;
 }
 
-// Functions that may get into a table of this instance other than by being exported.
-Err CallGraph::collect_taken(Diag* diag) {
+// Functions and references that may get into a table of this instance other than by its code or by being exported.
+Err CallGraph::collect_expressions(Diag* diag) {
   for (const ElementSegment& segment : module_->elements) {
     for (u32 func : segment.functions) take(func);
-    for (Range expression : segment.expressions) TRY(take_from_expression(expression, diag));
+    for (Range expression : segment.expressions) TRY(collect_expression(expression, diag));
   }
-  for (u32 i = module_->imported_globals; i < module_->globals.size(); i++)
-    TRY(take_from_expression(module_->globals[i].init, diag));
+  for (const Table& table : module_->tables) TRY(collect_expression(table.init, diag));
+  for (const Global& global : module_->globals) TRY(collect_expression(global.init, diag));
   return Err::kOk;
 }
 

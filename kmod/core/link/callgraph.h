@@ -2,7 +2,7 @@
 // The call graph of a module: who may recurse, who may throw, and in which order to compile so that callees come first.
 //
 // Nodes are the functions, one node per function type (what call_indirect and call_ref of that type may reach:
-// functions in element segments, ref.func and globals) and one for code outside the module (imports bound to other
+// functions in element segments, in the initial values of tables and globals, and in ref.func) and one for code outside the module (imports bound to other
 // instances, shared tables, references from elsewhere), which may call any address-taken function. Tail calls count as
 // calls.
 #pragma once
@@ -63,11 +63,11 @@ class CallGraph {
   Err collect_edges(Diag* diag);
   Err collect_calls_of(u32 func, Diag* diag);
   Err collect_call(u32 func, const Instr& instr, Diag* diag);
-  Err collect_taken(Diag* diag);
+  Err collect_expressions(Diag* diag);
   void note_sources();
   void finish_component(Span<const u32> members);
   void note_cost(u32 func, bool is_cycle);
-  Err take_from_expression(Range range, Diag* diag);
+  Err collect_expression(Range range, Diag* diag);
   Err order_components(Diag* diag);
   Err add_edge(u32 from, u32 to, Diag* diag);
   void take(u32 func);
@@ -101,8 +101,8 @@ class CallGraph {
   BitSet shared_tables_;
   BitSet growing_tables_;
   BitSet tail_called_types_;
-  // Whether references to functions of other instances may come in, and whether the code moves references around, so
-  // that such may get into any table.
+  // Whether references to functions of other instances may come in, and whether code or constant expressions move
+  // references around, so that such may get into any table.
   bool has_foreign_refs_ = false;
   bool moves_refs_ = false;
   bool has_throw_ = false;
