@@ -234,7 +234,9 @@ static int wring_instance_compile(struct wring_session_instance *si,
 	};
 	struct wring_binding *bindings = NULL;
 	struct wring_target target;
-	struct wring_compile_options options = { .target = &target, .metered = 1, .check = 1 };
+	struct wring_compile_options options = {
+		.target = &target, .metered = 1, .check = WRING_CHECK_STAGES,
+	};
 	struct wring_error error;
 	struct wring_text *text;
 	int err;

@@ -197,7 +197,9 @@ static int wring_program_compile(struct wring_program *program, struct wring_rep
 	struct wring_binding *functions = NULL;
 	struct wring_hook_entry hook;
 	struct wring_target target;
-	struct wring_compile_options options = { .target = &target, .metered = 1, .check = 1 };
+	struct wring_compile_options options = {
+		.target = &target, .metered = 1, .check = WRING_CHECK_STAGES,
+	};
 	struct wring_error error;
 	int err;
 	u32 i;

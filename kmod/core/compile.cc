@@ -38,6 +38,7 @@ struct ModuleCompiler {
   Arena graph_arena;
   Arena function_arena;
   link::CallGraph graph;
+  u32 entry_area_bytes = 0;  // the most that an entry takes for arguments and results in memory
 
   ModuleCompiler(const CompileRequest* r, CodeBuilder* c, CompileResult* out)
       : request(*r),
@@ -112,9 +113,10 @@ Err ModuleCompiler::adapters(Diag* diag) {
 Err ModuleCompiler::array_entry(u32 func, Diag* diag) {
   if (code->array_entries[func] != kNone || code->functions[func].entry == kNone) return Err::kOk;
   diag->working_on = func;
-  u32 offset = code->bytes.size();
+  u32 offset = code->bytes.size(), area;
   TRY(x64::emit_array_entry(module.func_type(func), func, request.target, result->tail_bytes, code,
-                            diag));
+                            &area, diag));
+  entry_area_bytes = max(entry_area_bytes, area);
   code->array_entries[func] = offset;
   return Err::kOk;
 }
@@ -168,9 +170,9 @@ Err ModuleCompiler::run(Arena* arena, Diag* diag) {
   TRY(x64::emit_stubs(request.target, code, diag));
   TRY(array_entries(diag));
   diag->working_on = kNone;
-  TRY(hook_entry(diag));
+  result->stack_bytes += max(entry_area_bytes, result->tail_bytes);
   if (result->stack_bytes > kInlineStackBytes) result->needs_stack = true;
-  return Err::kOk;
+  return hook_entry(diag);
 }
 
 Err ModuleCompiler::note_graph(Arena* arena, Diag* diag) {
@@ -192,7 +194,7 @@ Err ModuleCompiler::note_graph(Arena* arena, Diag* diag) {
 Err compile_to_ir(const CompileRequest& request, const link::CallGraph& graph, u32 func,
                   ir::Function* out, opt::PassObserver* observer, Diag* diag) {
   VerifyingObserver verifying;
-  if (!observer && request.check) observer = &verifying;
+  if (!observer && request.check_passes) observer = &verifying;
   ir::BuildContext context;
   context.module = request.module;
   context.bindings = &request.bindings;
@@ -202,9 +204,12 @@ Err compile_to_ir(const CompileRequest& request, const link::CallGraph& graph, u
   context.may_throw = graph.may_throw();
   context.indirect_may_throw = graph.indirect_may_throw();
   TRY(ir::build(context, func, out, diag));
+  if (request.check) TRY(ir::verify(*out, "build", diag));
   if (observer) TRY(observer->after_pass("build", *out, diag));
   TRY(request.optimize ? opt::optimize(out, observer, diag) : opt::prepare(out, observer, diag));
-  return request.check ? ir::verify_lowerable(*out, diag) : Err::kOk;
+  if (!request.check) return Err::kOk;
+  TRY(ir::verify(*out, "optimizing", diag));
+  return ir::verify_lowerable(*out, diag);
 }
 
 Err compile_module(const CompileRequest& request, Arena* arena, CodeBuilder* code,

@@ -17,7 +17,8 @@ struct CompileRequest {
   Target target;
   bool has_hook = false;
   x64::HookEntry hook;
-  bool check = false;  // run the IR verifier between passes and the allocation checker
+  bool check = false;         // verify what stages hand on: IR, LIR, register allocation
+  bool check_passes = false;  // and the IR after every pass of the optimizer
   bool metered = true;
   bool optimize = true;
   usize max_bytes = 0;                     // memory one function's compilation may take

@@ -26,6 +26,16 @@ u32 code_bytes(const wring_limits& limits) {
   return limits.code_bytes ? min(limits.code_bytes, kMaxCodeBytes) : kMaxCodeBytes;
 }
 
+// The end of the budget is a limit's doing, and named as one.
+Err name_limit(Err err, const Operation& operation, const wring_limits& limits, Diag* diag) {
+  if (err != Err::kNoMemory || !operation.is_over_budget()) return err;
+  u32 func = diag->working_on;
+  *diag = Diag();
+  return diag->fail(Err::kLimit, func, kNone,
+                    "compilation needs more memory than the limit of %zu bytes",
+                    compile_bytes(limits));
+}
+
 wring_str to_str(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -200,7 +210,8 @@ Err convert_options(const wring_module& module, const wring_compile_options& opt
   convert_target(*options.target, &out->target);
   out->has_hook = options.hook != nullptr;
   if (options.hook) convert_hook(*options.hook, &out->hook);
-  out->check = options.check != 0;
+  out->check = options.check != WRING_CHECK_NONE;
+  out->check_passes = options.check == WRING_CHECK_PASSES;
   out->optimize = options.unoptimized == 0;
   out->metered = options.metered != 0;
   out->max_bytes = compile_bytes(module.store->limits);
@@ -346,6 +357,7 @@ extern "C" int wring_module_new(wring_store* store, const void* bytes, unsigned 
   Operation operation;
   Err result =
       operation.run(Stage::kDecode, &diag, [&] { return new_module(store, input, out, &diag); });
+  result = name_limit(result, operation, store->limits, &diag);
   if (result != Err::kOk) {
     int number = runtime::report(result, diag, err);
     runtime::name_function(input, err);
@@ -437,6 +449,7 @@ extern "C" int wring_compile(wring_module* module, const wring_compile_options* 
   Operation operation;
   Err result =
       operation.run(Stage::kCompile, &diag, [&] { return new_code(module, *options, out, &diag); });
+  result = name_limit(result, operation, module->store->limits, &diag);
   if (result != Err::kOk) {
     int number = runtime::report(result, diag, err);
     runtime::name_function(*module->module, err);

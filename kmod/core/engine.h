@@ -178,6 +178,12 @@ enum wring_hook_event {
 	WRING_HOOK_BAD_VERDICT,	/* value: the verdict */
 };
 
+enum wring_check {
+	WRING_CHECK_NONE,
+	WRING_CHECK_STAGES,	/* verify what stages hand on: IR, LIR, register allocation */
+	WRING_CHECK_PASSES,	/* and the IR after every pass of the optimizer, to know which one broke it */
+};
+
 struct wring_compile_options {
 	const struct wring_binding *functions;	/* one per imported function */
 	unsigned int function_count;
@@ -185,7 +191,7 @@ struct wring_compile_options {
 	unsigned int map_count;
 	const struct wring_target *target;
 	const struct wring_hook_entry *hook;	/* or NULL */
-	unsigned int check;			/* run the IR verifier and the allocation checker */
+	unsigned int check;			/* enum wring_check */
 	unsigned int metered;			/* emit fuel checks (always on in the kernel) */
 	unsigned int unoptimized;		/* leave the optimizer out: what tests compare its work with */
 };
@@ -253,7 +259,7 @@ struct wring_vmctx *wring_instance_vmctx(struct wring_instance *instance);
  * The stack that hook invocations of this instance use (wring_code_needs_stack programs): [stack, stack + bytes),
  * at least WRING_MIN_STACK_BYTES; the top is rounded down to 16. 0 or -WRING_ERR_LIMIT.
  */
-#define WRING_MIN_STACK_BYTES 32768u
+#define WRING_MIN_STACK_BYTES 49152u
 int wring_instance_set_stack(struct wring_instance *instance, void *stack,
 			     unsigned long long bytes);
 /* The start function's index or WRING_NO_INDEX. */

@@ -128,7 +128,7 @@ struct Compiled {
     options.functions = bindings.data();
     options.function_count = static_cast<unsigned>(bindings.size());
     options.target = &target;
-    options.check = 1;
+    options.check = WRING_CHECK_PASSES;
     options.metered = 1;
     options.unoptimized = unoptimized;
     wring_code* out = nullptr;

@@ -78,7 +78,7 @@ void test_module(const uint8_t* data, size_t size) {
     options.function_count = static_cast<unsigned>(bindings.size());
     options.target = &target;
     options.hook = size & 8 && find_hook(module, &hook) ? &hook : nullptr;
-    options.check = 1;
+    options.check = WRING_CHECK_PASSES;
     options.metered = 1;
     wring_code* code = nullptr;
     int result = wring_compile(module, &options, &code, &error);

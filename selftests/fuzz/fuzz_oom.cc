@@ -51,7 +51,7 @@ int run(wring_store* store, const uint8_t* data, size_t size, wring_error* error
     options.functions = bindings.data();
     options.function_count = static_cast<unsigned>(bindings.size());
     options.target = &target;
-    options.check = 1;
+    options.check = WRING_CHECK_PASSES;
     options.metered = 1;
     result = wring_compile(module, &options, &code, error);
   }

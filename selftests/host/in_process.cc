@@ -82,7 +82,7 @@ Outcome new_code(wring_module* module, const CompileOptions& how, Code* out) {
   options.functions = bindings.data();
   options.function_count = static_cast<unsigned>(bindings.size());
   options.target = &how.target;
-  options.check = how.checked;
+  options.check = how.check;
   options.metered = how.metered;
   options.unoptimized = how.unoptimized;
   wring_code* code = nullptr;

@@ -29,7 +29,7 @@ struct CompileOptions {
   CompileOptions();
   wring_target target;
   bool unoptimized = false;
-  bool checked = true;
+  wring_check check = WRING_CHECK_PASSES;
   bool metered = true;
 };
 

@@ -336,7 +336,7 @@ int main(int argc, char** argv) {
     CompileOptions options;
     options.target = target();
     options.unoptimized = unoptimized;
-    options.checked = !unchecked;
+    options.check = unchecked ? WRING_CHECK_NONE : WRING_CHECK_STAGES;
     status = compile_file(file, options);
   });
 

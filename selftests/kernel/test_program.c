@@ -417,7 +417,7 @@ static void test_limits(void)
 	fd = load(&w, "limited", &request);
 	tap_eq(fd, -EFBIG, "code over the limit: %s", device_error.message);
 
-	request = (struct wring_prog_load) { .type = WRING_PROG_MODULE, .stack_bytes = 32768 };
+	request = (struct wring_prog_load) { .type = WRING_PROG_MODULE, .stack_bytes = 49152 };
 	build_hostile(&w);
 	fd = load(&w, "limited", &request);
 	tap_ok(fd >= 0, "the smallest stack");

@@ -10,10 +10,24 @@ namespace {
 constexpr usize kAlign = 16;
 constexpr usize kFirstChunk = 16 * 1024;
 constexpr usize kLargestChunk = 1024 * 1024;
-constexpr usize kLinks = 16;  // at a chunk's beginning
+constexpr usize kLargestBlock = ~usize{0} / 2;  // far too much, but can still be added to
+constexpr usize kLinks = 16;                    // at a chunk's beginning
 constexpr usize kHeader =
     kLinks + kTakenHeader;  // of what the platform is asked for, in sizes it likes
 }  // namespace
+
+// A chunk of `bytes`, headers included, from the platform.
+Arena::Chunk* Arena::new_chunk(usize bytes) {
+  if (!has_left(bytes) || bytes > kLargestBlock) {
+    note_over_budget();
+    return nullptr;
+  }
+  auto* chunk = static_cast<Chunk*>(take_memory(bytes - kTakenHeader, is_detached_));
+  if (!chunk) return nullptr;
+  used_ += bytes;
+  chunk->bytes = bytes;
+  return chunk;
+}
 
 // A chunk with room for `bytes`: one that a rewind has given up, else a new one.
 Arena::Chunk* Arena::take_chunk(usize bytes, bool* is_dirty) {
@@ -26,22 +40,16 @@ Arena::Chunk* Arena::take_chunk(usize bytes, bool* is_dirty) {
   }
   usize chunk_bytes = chunks_ ? min(chunks_->bytes * 2, kLargestChunk) : kFirstChunk;
   chunk_bytes = max(chunk_bytes, bytes);
-  if (chunk_bytes > budget_ - min(used_, budget_)) {
+  if (!has_left(chunk_bytes)) {
     free_spare();
     chunk_bytes = bytes;  // the budget's tail: exactly what is asked for
-    if (chunk_bytes > budget_ - min(used_, budget_)) return nullptr;
   }
-  auto* chunk = static_cast<Chunk*>(take_memory(chunk_bytes - kTakenHeader, is_detached_));
-  if (!chunk) return nullptr;
-  used_ += chunk_bytes;
-  chunk->bytes = chunk_bytes;
   *is_dirty = false;
-  return chunk;
+  return new_chunk(chunk_bytes);
 }
 
 void* Arena::alloc(usize bytes) {
-  // Keeps the additions below from overflowing as well.
-  if (bytes > min(budget_, ~usize{0} / 2)) return nullptr;
+  bytes = min(bytes, kLargestBlock);
   bytes = align_up(bytes ? bytes : 1, kAlign);
   if (static_cast<usize>(limit_ - cursor_) < bytes) {
     bool is_dirty;
@@ -67,13 +75,8 @@ void* Arena::alloc(usize bytes) {
 }
 
 void* Arena::alloc_alone(usize bytes) {
-  if (bytes > min(budget_, ~usize{0} / 2)) return nullptr;
-  bytes += kHeader;
-  if (bytes > budget_ - min(used_, budget_)) return nullptr;
-  auto* chunk = static_cast<Chunk*>(take_memory(bytes - kTakenHeader, is_detached_));
+  Chunk* chunk = new_chunk(min(bytes, kLargestBlock) + kHeader);
   if (!chunk) return nullptr;
-  used_ += bytes;
-  chunk->bytes = bytes;
   // The size of the latest chunk says how large the next one should be: let this one not be the latest.
   Chunk** at = chunks_ ? &chunks_->next : &chunks_;
   chunk->next = *at;

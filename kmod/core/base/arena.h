@@ -14,7 +14,8 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // Zero-filled, aligned to 16. nullptr when the platform or the budget has no more.
+  // Zero-filled, aligned to 16. nullptr when the platform has no more, or the budget, which the running operation
+  // then knows of (base/recovery.h).
   void* alloc(usize bytes);
 
   template <class T>
@@ -62,6 +63,8 @@ class Arena {
   void rewind(const Mark& mark);
 
  private:
+  bool has_left(usize bytes) const { return bytes <= budget_ - min(used_, budget_); }
+  Chunk* new_chunk(usize bytes);
   Chunk* take_chunk(usize bytes, bool* is_dirty);
   void free_spare();
 

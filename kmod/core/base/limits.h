@@ -53,7 +53,11 @@ constexpr u32 kMaxTrapFrames = 16;
 constexpr u32 kSmallFrameBytes = 2048;
 constexpr u32 kMaxUncheckedStackBytes = 6 * 1024;
 constexpr u32 kHostStackBytes = 16 * 1024;
-constexpr u32 kStackHeadroomBytes = kSmallFrameBytes + kMaxUncheckedStackBytes + kHostStackBytes;
+// Entries and bridges do not check the stack; only what they pass arguments and results in is large. No two of them
+// come without a check in between.
+constexpr u32 kMaxStackAreaBytes = 16 * (kMaxParams > kMaxResults ? kMaxParams : kMaxResults);
+constexpr u32 kStackHeadroomBytes =
+    kMaxStackAreaBytes + kSmallFrameBytes + kMaxUncheckedStackBytes + kHostStackBytes;
 // Function types of a store's modules together, and how many of them may collide in its hash table.
 constexpr u32 kMaxStoreSignatures = 1'000'000;
 constexpr u32 kMaxSignatureProbes = 4096;

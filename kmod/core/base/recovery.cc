@@ -11,16 +11,25 @@ struct alignas(16) Taken {
 };
 static_assert(sizeof(Taken) == kTakenHeader);
 
+Operation* running_operation() {
+  wring_recovery* point = wring_os_recovery();
+  return point ? static_cast<Operation*>(point->owner) : nullptr;
+}
+
 }  // namespace
 
 void hold(Held* held, void (*release)(void* what), void* what) {
   *held = {};
-  wring_recovery* point = wring_os_recovery();
-  if (!point || !point->owner) return;
-  Held* list = &static_cast<Operation*>(point->owner)->held_;
+  Operation* operation = running_operation();
+  if (!operation) return;
+  Held* list = &operation->held_;
   *held = {list, list->next, release, what};
   list->next->prev = held;
   list->next = held;
+}
+
+void note_over_budget() {
+  if (Operation* operation = running_operation()) operation->is_over_budget_ = true;
 }
 
 void* take_memory(usize bytes, bool is_detached) {

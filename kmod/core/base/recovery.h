@@ -66,6 +66,9 @@ inline void unhold(Held* held) {
   held->prev = held->next = nullptr;
 }
 
+// Tells the operation that runs, if any, that an arena's budget does not suffice.
+void note_over_budget();
+
 // wring_os_alloc and wring_os_free, with the memory on that list unless it is to outlive the operation.
 void* take_memory(usize bytes, bool is_detached = false);
 void give_memory(void* memory);
@@ -96,9 +99,12 @@ class Operation {
   Err run(Stage stage, Diag* diag, F&& body) {
     return run(stage, diag, body, [] {});
   }
+  // Whether an arena's budget was at its end: then Err::kNoMemory is not the machine's want of memory.
+  bool is_over_budget() const { return is_over_budget_; }
 
  private:
   friend void hold(Held* held, void (*release)(void* what), void* what);
+  friend void note_over_budget();
 
   template <class F>
   [[gnu::noinline]] Err call(Stage stage, const char** what, F&& body) {
@@ -114,6 +120,7 @@ class Operation {
   static Err report(const char* what, Diag* diag);
 
   Held held_ = {};
+  bool is_over_budget_ = false;
 };
 
 }  // namespace wring

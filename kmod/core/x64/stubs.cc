@@ -135,7 +135,7 @@ Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag) {
 // The host's stack: its registers, vmctx, argv. The program's stack, which may be the same: the
 // host's rsp, padding, the area for arguments and results, where entry_sp is.
 Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 tail_bytes,
-                     CodeBuilder* code, Diag* diag) {
+                     CodeBuilder* code, u32* area_bytes, Diag* diag) {
   Arena scratch(kStubArenaBytes);
   Assembler as(&scratch, code);
   as.set_avx(target.cpu & kCpuAvx);
@@ -143,6 +143,7 @@ Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 t
   if (!layout_call(type, &scratch, &layout)) return diag->no_memory();
   // An odd number of words: with the host's rsp above them they keep the alignment.
   u32 area = static_cast<u32>(align_up(max(layout.area_bytes(), tail_bytes), 16)) + 8;
+  *area_bytes = area;
 
   if (target.ibt) as.endbr64();
   for (Reg reg : kHostSaved) as.push(reg);

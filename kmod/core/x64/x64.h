@@ -65,9 +65,10 @@ Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag);
 // zero-extended; a v128 takes two words), returns 0 or the trap reason. vmctx->fuel is the budget and holds
 // what is left afterwards. If vmctx->stack_top is not null the callee runs on that stack. The stub sets
 // vmctx->entry_sp and nothing else of the bridged fields (the host does); it finds its own vmctx and argv
-// again on its stack. tail_bytes: see FunctionOptions; likewise below.
+// again on its stack. tail_bytes: see FunctionOptions; likewise below. *area_bytes: what it takes of the stack for
+// arguments and results in memory, unchecked.
 Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 tail_bytes,
-                     CodeBuilder* code, Diag* diag);
+                     CodeBuilder* code, u32* area_bytes, Diag* diag);
 
 // Second argument of HookEntry::slow_path.
 enum HookEvent : u32 {

@@ -98,7 +98,7 @@ bool fail(const host::Outcome& outcome, std::string* why) {
 
 bool Program::load(const std::string& bytes, bool checked, std::string* why) {
   host::CompileOptions options;
-  options.checked = checked;
+  options.check = checked ? WRING_CHECK_STAGES : WRING_CHECK_NONE;
   double start = cpu_ns();
   if (!fail(host::compile(bytes, options, &compiled), why)) return false;
   compile_ns = cpu_ns() - start;

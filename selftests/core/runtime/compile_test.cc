@@ -91,31 +91,124 @@ TEST_F(CompileTest, SpilledValuesOfDifferentWidth) {
 
 using namespace wring::testing;  // NOLINT(google-build-using-namespace)
 
+constexpr uint8_t kUnreachable = 0x00, kBlock = 0x02, kIf = 0x04, kThrow = 0x08, kEnd = 0x0b,
+                  kReturn = 0x0f, kCall = 0x10, kCallIndirect = 0x11, kReturnCall = 0x12,
+                  kDrop = 0x1a, kTryTable = 0x1f, kGet = 0x20, kGlobalGet = 0x23, kConst = 0x41,
+                  kSub = 0x6b, kAnd = 0x71, kFromF64 = 0xaa, kToF64 = 0xb7, kRefFunc = 0xd2,
+                  kPrefix = 0xfc, kTableInit = 12;
+constexpr uint8_t kVoid = 0x40, kCatchAll = 2;
+constexpr uint8_t kFunc = 0, kGlobal = 3;  // kinds of imports and exports
+
+const Bin kTypes = types({func_type({}, {}), func_type({kI32}, {kI32}), func_type({kF64}, {kI32})});
+
+// Exports throws(x), which throws if x is not 0, and a reference to it.
+Bin thrower() {
+  return header() + kTypes + section(3, vec({{1}})) + section(13, vec({{0, 0}})) +
+         section(6, vec({{kFuncRef, 0, kRefFunc, 0, kEnd}})) +
+         section(7, vec({str("throws") + Bin{kFunc, 0}, str("ref") + Bin{kGlobal, 0}})) +
+         section(10, vec({body({kGet, 0, kIf, kVoid, kThrow, 0, kEnd, kGet, 0, kEnd})}));
+}
+const Bin kImportThrows = section(2, vec({str("a") + str("throws") + Bin{kFunc, 1}}));
+
+// The code with one result, but `caught` if an exception comes out of it.
+Bin catching(const Bin& code, uint8_t caught) {
+  return Bin{kBlock, kVoid, kTryTable, kVoid, 1, kCatchAll, 0} + code +
+         Bin{kReturn, kEnd, kEnd, kConst, caught, kEnd};
+}
+
 // An exception that leaves an inlined body leaves its locals behind: the handler knows nothing of them.
 TEST_F(CompileTest, ExceptionsOutOfInlinedBodies) {
-  constexpr uint8_t kThrow = 0x08, kTryTable = 0x1f, kBlock = 0x02, kEnd = 0x0b, kGet = 0x20,
-                    kCall = 0x10, kDrop = 0x1a, kIf = 0x04, kConst = 0x41, kVoid = 0x40,
-                    kReturn = 0x0f, kAnd = 0x71, kToF64 = 0xb7, kFromF64 = 0xaa, kCatchAll = 2,
-                    kFunc = 0;
-  Bin all_types = types({func_type({}, {}), func_type({kI32}, {kI32}), func_type({kF64}, {kI32})});
-  // throws(x): if x is not 0.
-  Bin thrower = header() + all_types + section(3, vec({{1}})) + section(13, vec({{0, 0}})) +
-                section(7, vec({str("throws") + Bin{kFunc, 0}})) +
-                section(10, vec({body({kGet, 0, kIf, kVoid, kThrow, 0, kEnd, kGet, 0, kEnd})}));
   // f(x): whether throws(x & 1), or throws(x) called by a small function with a parameter of another type, throws.
   Bin small = {kGet, 0, kFromF64, kCall, 0, kEnd};
   Bin f = {kBlock, kVoid,  kTryTable, kVoid,   1,    kCatchAll, 0,         //
            kGet,   0,      kConst,    1,       kAnd, kCall,     0, kDrop,  //
            kGet,   0,      kToF64,    kCall,   1,    kDrop,                //
            kEnd,   kConst, 0,         kReturn, kEnd, kConst,    1, kEnd};
-  Bin catcher = header() + all_types + section(2, vec({str("a") + str("throws") + Bin{kFunc, 1}})) +
-                section(3, vec({{2}, {1}})) + section(7, vec({str("f") + Bin{kFunc, 2}})) +
+  Bin catcher = header() + kTypes + kImportThrows + section(3, vec({{2}, {1}})) +
+                section(7, vec({str("f") + Bin{kFunc, 2}})) +
                 section(10, vec({body(small), body(f)}));
   each_way([&] {
-    wring_instance* a = load_binary(thrower);
+    wring_instance* a = load_binary(thrower());
     wring_instance* b = load_binary(catcher, {from(a, "throws")});
     for (unsigned long long x : {0, 1, 2, 3}) EXPECT_VALUE(call(b, "f", {x}), x ? 1u : 0u);
   });
+}
+
+// What a tail call throws is not for handlers around it, not even where the callee is inlined.
+TEST_F(CompileTest, ExceptionsOutOfTailCalls) {
+  Bin leaf = {kGet, 0, kCall, 0, kEnd};
+  Bin middle = catching({kGet, 0, kReturnCall, 1}, 40);
+  Bin f = catching({kGet, 0, kCall, 2}, 5);
+  Bin catcher = header() + kTypes + kImportThrows + section(3, vec({{1}, {1}, {1}})) +
+                section(7, vec({str("f") + Bin{kFunc, 3}})) +
+                section(10, vec({body(leaf), body(middle), body(f)}));
+  each_way([&] {
+    wring_instance* a = load_binary(thrower());
+    wring_instance* b = load_binary(catcher, {from(a, "throws")});
+    EXPECT_VALUE(call(b, "f", {0}), 0u);
+    EXPECT_VALUE(call(b, "f", {1}), 5u);
+  });
+}
+
+// However another instance's function gets into a table, calls through it may leave the module.
+TEST_F(CompileTest, ForeignReferencesInConstantExpressions) {
+  const Bin kRef = {kGlobalGet, 0, kEnd}, kCallIt = {kGet, 0, kConst, 0, kCallIndirect, 1, 0};
+  const Bin kInit = {kConst, 0, kConst, 0, kConst, 1, kPrefix, kTableInit, 0, 0};
+  const Bin kTable = section(4, vec({{kFuncRef, 0, 1}}));
+  struct {
+    Bin table, elements, before;
+  } ways[] = {
+      {kTable, section(9, vec({Bin{4, kConst, 0, kEnd, 1} + kRef})), {}},
+      {kTable, section(9, vec({Bin{5, kFuncRef, 1} + kRef})), kInit},
+      {section(4, vec({Bin{0x40, 0, kFuncRef, 0, 1} + kRef})), {}, {}},
+  };
+  for (auto& way : ways) {
+    SCOPED_TRACE(&way - ways);
+    Bin catcher = header() + kTypes +
+                  section(2, vec({str("a") + str("ref") + Bin{kGlobal, kFuncRef, 0}})) +
+                  section(3, vec({{1}})) + way.table + section(7, vec({str("f") + Bin{kFunc, 0}})) +
+                  way.elements + section(10, vec({body(way.before + catching(kCallIt, 7))}));
+    each_way([&] {
+      wring_instance* a = load_binary(thrower());
+      wring_instance* b = load_binary(catcher, {from(a, "ref")});
+      EXPECT_VALUE(call(b, "f", {0}), 0u);
+      EXPECT_VALUE(call(b, "f", {1}), 7u);
+      EXPECT_EQ(wring_code_needs_stack(loaded.back().code), 1);
+    });
+  }
+}
+
+// A function that nothing but a table's initial value mentions: it may throw and recurse all the same.
+TEST_F(CompileTest, FunctionsInInitialValuesOfTables) {
+  Bin g = {kGet,          0, kIf, kVoid,   kGet, 0,      kConst, 1,   kSub, kConst, 0,
+           kCallIndirect, 1, 0,   kReturn, kEnd, kThrow, 0,      kEnd};
+  Bin catcher =
+      header() + kTypes + section(3, vec({{1}, {1}})) +
+      section(4, vec({{0x40, 0, kFuncRef, 0, 1, kRefFunc, 0, kEnd}})) + section(13, vec({{0, 0}})) +
+      section(7, vec({str("f") + Bin{kFunc, 1}})) +
+      section(10, vec({body(g), body(catching({kGet, 0, kConst, 0, kCallIndirect, 1, 0}, 7))}));
+  each_way([&] {
+    wring_instance* a = load_binary(catcher);
+    EXPECT_VALUE(call(a, "f", {5}), 7u);
+    EXPECT_TRAP(call(a, "f", {10'000'000}), WRING_TRAP_StackExhausted);
+  });
+}
+
+// Entries make room for the arguments of tail calls, and of exports: neither fits what is left of a kernel's stack.
+TEST_F(CompileTest, AreasOfEntriesCountAsStack) {
+  Bin many = func_type(repeat(kMaxParams, {kV128}), {});
+  Bin simple = {kConst, 2, kEnd}, nothing = {kEnd}, tail = {kUnreachable, kReturnCall, 1, kEnd};
+  Bin start = header() + types({func_type({}, {kI32}), many});
+  Bin code = section(10, vec({body(simple), body(nothing), body(tail)}));
+  auto needs_stack = [&](const Bin& exports) {
+    load_binary(start + section(3, vec({{0}, {1}, {1}})) + section(7, exports) + code);
+    return wring_code_needs_stack(loaded.back().code);
+  };
+  Bin f = str("f") + Bin{kFunc, 0};
+  EXPECT_EQ(needs_stack(vec({f})), 1);
+  code = section(10, vec({body(simple), body(nothing), body(nothing)}));
+  EXPECT_EQ(needs_stack(vec({f})), 0);
+  EXPECT_EQ(needs_stack(vec({f, str("g") + Bin{kFunc, 1}})), 1);
 }
 
 // Instances that call each other by tail calls: one module twice, at 0 and 1 of the table, and a smaller one at 3.

@@ -60,7 +60,7 @@ class EngineTest : public ::testing::Test {
     options.functions = bindings.data();
     options.function_count = functions;
     options.target = &target;
-    options.check = 1;
+    options.check = WRING_CHECK_PASSES;
     options.metered = 1;
     options.unoptimized = unoptimized;
     if (int e = wring_compile(out->module, &options, &out->code, &error)) return e;

@@ -86,7 +86,8 @@ TEST_F(MemoryTest, TheCompileBudgetIsKept) {
   std::string text = "(module ";
   for (int i = 0; i < 2000; i++)
     text += "(func (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))";
-  EXPECT_EQ(try_load(text + ")"), -WRING_ERR_NOMEM);
+  EXPECT_EQ(try_load(text + ")"), -WRING_ERR_LIMIT);
+  EXPECT_STREQ(error.message, "compilation needs more memory than the limit of 65536 bytes");
 }
 
 }  // namespace

@@ -191,7 +191,7 @@ class Pair {
     options.maps = maps;
     options.map_count = 2;
     options.target = &target;
-    options.check = 1;
+    options.check = WRING_CHECK_PASSES;
     options.metered = 1;
     if (wring_module_new(store_, bytes.data(), bytes.size(), &module_, &error) != 0 ||
         wring_compile(module_, &options, &code_, &error) != 0 ||

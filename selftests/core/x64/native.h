@@ -423,7 +423,9 @@ class NativeModule {
     ASSERT_EQ(x64::emit_stubs(target, &code, &diag), Err::kOk);
     for (u32 i = 0; i < count; i++) {
       code.array_entries[i] = code.bytes.size();
-      ASSERT_EQ(x64::emit_array_entry(types[i], i, target, tail_bytes, &code, &diag), Err::kOk);
+      u32 area;
+      ASSERT_EQ(x64::emit_array_entry(types[i], i, target, tail_bytes, &code, &area, &diag),
+                Err::kOk);
     }
     for (Bridge& bridge : bridges_)
       ASSERT_EQ(

@@ -179,7 +179,7 @@ struct Native {
     options.maps = maps;
     options.map_count = kHandles;
     options.target = &target;
-    options.check = 1;
+    options.check = WRING_CHECK_PASSES;
     options.metered = 1;
     if (int e = wring_compile(module, &options, &code, &error)) return e;
     return wring_posix_place(code, &error);

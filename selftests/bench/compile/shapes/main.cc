@@ -67,7 +67,7 @@ Cost compile(const Body& bytes, const Mode& mode) {
   wring_target target = wring_posix_target();
   wring_compile_options options = {};
   options.target = &target;
-  options.check = mode.check;
+  options.check = mode.check ? WRING_CHECK_STAGES : WRING_CHECK_NONE;
   options.metered = 1;
   options.unoptimized = !mode.optimize;
   wring_error error;
