@@ -49,6 +49,8 @@ endif
 modules := $(foreach k,$(kernels),$(BUILD)/kernel/$(k)/wring.ko)
 # For fault injection (kmod/inject.c); tests load them.
 inject-modules := $(foreach k,$(kernels),$(BUILD)/kernel-inject/$(k)/wring.ko)
+# Both again, for the debug kernels.
+debug-modules := $(foreach k,$(kernels),$(BUILD)/kernel/$(k)-debug/wring.ko $(BUILD)/kernel-inject/$(k)-debug/wring.ko)
 
 # ---- Sources ----------------------------------------------------------------------------------------------------
 
@@ -284,9 +286,9 @@ $(BUILD)/testdata/%/.unpacked: $(TESTDATA)/%.tar.xz
 
 # ---- Targets ----------------------------------------------------------------------------------------------------
 
-.PHONY: all demo bench-hooks bench-engine bench-compile bench-shapes bench-modules test test-host test-vm test-modules \
-	conformance style format check clean \
-	help setup modules host guests tests FORCE
+.PHONY: all demo bench-hooks bench-engine bench-compile bench-shapes bench-modules \
+	test test-host test-vm test-debug test-modules conformance style format check clean help setup \
+	modules host guests tests FORCE
 
 ##@ Building
 ## all: wring.ko for both kernels, the loader, the hosted engine tool and the guest programs (default)
@@ -300,6 +302,17 @@ $(BUILD)/kernel/%/wring.ko: FORCE
 
 $(BUILD)/kernel-inject/%/wring.ko: FORCE
 	+@WRING_INJECT=1 scripts/build-module $(or $(KDIR),$*)
+
+debug-kernels := $(foreach k,$(kernels),$(BUILD)/debug/$(k)/.built)
+
+$(debug-kernels): $(BUILD)/debug/%/.built: FORCE
+	+@scripts/debug-kernel $*
+
+$(filter $(BUILD)/kernel/%,$(debug-modules)): $(BUILD)/kernel/%-debug/wring.ko: $(BUILD)/debug/%/.built FORCE
+	+@scripts/build-module $*-debug
+
+$(filter $(BUILD)/kernel-inject/%,$(debug-modules)): $(BUILD)/kernel-inject/%-debug/wring.ko: $(BUILD)/debug/%/.built FORCE
+	+@WRING_INJECT=1 scripts/build-module $*-debug
 
 ## host: build/host/wring (the loader) and build/host/wring-host (the engine as a process)
 host: $(host-bin)
@@ -354,6 +367,10 @@ test-host: tests
 ## test-vm: the kernel self-tests, one VM per kernel (TESTS="test_xdp ..." selects)
 test-vm: all $(inject-modules) $(ktests) $(spec-bin) $(data)
 	@KERNELS='$(kernels)' scripts/run-tests vm
+
+## test-debug: the kernel self-tests in kernels with KASAN, lockdep and kmemleak, which are built first (an hour each)
+test-debug: host guests $(debug-modules) $(ktests) $(spec-bin) $(data)
+	@KERNELS='$(kernels:=-debug)' TEST_TIMEOUT=3600 VM_TIMEOUT=14400 scripts/run-tests vm
 
 ## test-modules: real modules from npm packages: compiled for every target, run against V8, loaded in the VMs (hours)
 test-modules: all $(spec-bin)

@@ -20,10 +20,23 @@ note() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
 }
 
+# is_stock_kernel LINE, is_kernel LINE: whether it is one of these, or the debug kernel of one (scripts/debug-kernel).
+is_stock_kernel() {
+	[[ " ${WRING_KERNELS[*]} " == *" $1 "* ]]
+}
+is_kernel() {
+	is_stock_kernel "${1%-debug}"
+}
+
 # kernel_headers LINE: prints the newest installed headers directory of a kernel line, or fails. The cloud flavour is
 # preferred because its image is small.
 kernel_headers() {
 	local line=$1 flavour dir
+	if [[ $line == *-debug ]]; then
+		dir=$WRING_BUILD/debug/${line%-debug}
+		[[ -e $dir/.built ]] && printf '%s\n' "$dir"
+		return
+	fi
 	for flavour in cloud-amd64 amd64; do
 		dir=$(find /usr/src -maxdepth 1 -name "linux-headers-$line.*-$flavour" \
 			! -name "*rt-$flavour" | sort -V | tail -n 1)
