@@ -8,10 +8,13 @@
 // must hold that vreg here". Then each demand goes, once, to the ends of the root's predecessors (and from parameters
 // to arguments): what their place holds there, which is looked up among the place's writes, must be that value, or
 // becomes a demand on their root. A demand that meets another value, or that reaches the function's entry, is an
-// error. Nothing here is shared with the allocator but the interface headers.
+// error. Demands on slots pass over what does not write the slot (unchanged_since). Nothing here is shared with the
+// allocator but the interface headers.
 #include "core/regalloc/allocate.h"
 
 #include "core/base/limits.h"
+#include "core/base/sort.h"
+#include "core/regalloc/check_flow.h"
 
 namespace wring::ra {
 namespace {
@@ -42,6 +45,11 @@ struct Write {
   u32 block;  // its number in the walk
   Source source;
   u32 outer;  // the innermost write of the unit in a block above, or kNone
+};
+// The write that what a unit holds at the ends of blocks is from, up to the unit's next change.
+struct Change {
+  u32 block;  // its number in the walk
+  u32 write;  // index in writes_, or kNone: not written since the root's beginning
 };
 struct Demand {
   BlockIndex root;  // kNone: a free place in the table
@@ -77,9 +85,17 @@ class Checker {
     BlockIndex child, sibling;
     u32 preds;  // roots: index of the first distinct predecessor in preds_
   };
+  struct Param {
+    BlockIndex block;
+    u32 index;  // plus one; 0: not a parameter
+  };
   struct Undo {
     u32 unit;
     Unit before;
+  };
+  struct History {
+    u32 begin, end;  // the unit's changes
+    u32 write;       // while they are found: the innermost write that is not over
   };
   struct Visit {
     BlockIndex block;
@@ -102,7 +118,9 @@ class Checker {
   Err walk_block(BlockIndex b);
   Err sort_writes();
   Source at_end(BlockIndex b, u32 unit) const;
-  Err follow(const Demand& demand);
+  Err analyze_flow();
+  BlockIndex unchanged_since(const Demand& wanted) const;
+  Err follow(const Demand& wanted);
   Err instruction();
   void do_edit(const Edit& edit);
   Source get(u32 unit) const;
@@ -135,7 +153,7 @@ class Checker {
   Span<u32> first_edit_;   // per instruction and one more
   Span<Node> nodes_;
   Vec<BlockIndex> preds_;  // of the roots, each once
-  Span<u32> param_index_;  // per vreg: its index among its block's parameters plus one
+  Span<Param> params_;     // per vreg
   BlockIndex root_ = 0;    // of the tree that is looked at
   Span<Unit> units_;       // during the walk
   u32 tree_ = 0, walked_ = 0;
@@ -143,26 +161,29 @@ class Checker {
   Vec<Undo> undo_;
   Vec<Visit> open_;
   bool out_of_memory_ = false;
-  Vec<Write> writes_;      // in the order of the walk, then
-  Span<Write> by_unit_;    // by unit
-  Span<u32> first_write_;  // per unit and one more
-  Span<u32> last_;         // per number of a block: that of the last block below it
+  Vec<Write> writes_;      // in the order of the walk
+  Span<History> history_;  // per unit
+  Span<Change> changes_;   // by unit, and in the order of the walk
   Span<Demand> table_;     // all demands: open addressing
   u32 demands_ = 0;
   Vec<Demand> work_;  // those still to be followed
+  FlowInfo flow_;
+  Span<u32> write_order_;  // the changes' writes as numbers of blocks in flow_, sorted per unit
 };
 
 Err Checker::init() {
   u32 blocks = f_.blocks.size();
   units_ = arena_->make_array<Unit>(usize{kFirstSlot} + result_.slots);
-  first_write_ = arena_->make_array<u32>(usize{kFirstSlot} + result_.slots + 2);
+  history_ = arena_->make_array<History>(usize{kFirstSlot} + result_.slots);
   nodes_ = arena_->make_array<Node>(blocks);
-  param_index_ = arena_->make_array<u32>(usize{f_.vregs.size()} + 1);
+  params_ = arena_->make_array<Param>(usize{f_.vregs.size()} + 1);
   preds_.init(arena_);
-  if (!units_.data() || !first_write_.data() || !nodes_.data() || !param_index_.data())
+  if (!units_.data() || !history_.data() || !nodes_.data() || !params_.data())
     return Err::kNoMemory;
-  for (const LirBlock& block : f_.blocks)
-    for (u32 i = 0; i < block.params.size(); i++) param_index_[block.params[i]] = i + 1;
+  for (BlockIndex b = 0; b < blocks; b++) {
+    const LirBlock& block = f_.blocks[b];
+    for (u32 i = 0; i < block.params.size(); i++) params_[block.params[i]] = {b, i + 1};
+  }
   return grow_table();
 }
 
@@ -430,55 +451,114 @@ Err Checker::walk_block(BlockIndex b) {
   return out_of_memory_ ? Err::kNoMemory : Err::kOk;
 }
 
-// Sorts the writes by unit and links each to the one above it.
+// Finds each unit's changes. (To go up from write to write instead, at every look, takes as long as there are writes.)
+// The blocks below one follow it in the walk, so that writes are nested.
 Err Checker::sort_writes() {
-  by_unit_ = arena_->make_array<Write>(writes_.size());
+  changes_ = arena_->make_array<Change>(2 * usize{writes_.size()});
   Span<u32> last = arena_->make_array<u32>(usize{walked_} + 1);  // by number of the block
-  if ((!writes_.empty() && !by_unit_.data()) || !last.data()) return Err::kNoMemory;
+  if ((!writes_.empty() && !changes_.data()) || !last.data()) return Err::kNoMemory;
   for (const Node& node : nodes_) last[node.number] = node.last;
-  for (const Write& write : writes_) first_write_[write.unit + 2]++;
-  for (u32 i = 2; i < first_write_.size(); i++) first_write_[i] += first_write_[i - 1];
-  for (const Write& write : writes_) {
-    u32 at = first_write_[write.unit + 1]++;
-    by_unit_[at] = write;
-    u32 above = at > 0 && by_unit_[at - 1].unit == write.unit ? at - 1 : kNone;
-    while (above != kNone && last[by_unit_[above].block] < write.block)
-      above = by_unit_[above].outer;
-    by_unit_[at].outer = above;
+  for (const Write& write : writes_) history_[write.unit].end += 2;
+  u32 changes = 0;
+  for (History& history : history_) {
+    u32 begin = changes;
+    changes += history.end;
+    history = {begin, begin, kNone};
   }
-  last_ = last;
+  auto end_writes = [&](History* history, u32 block) {  // those that do not reach that block
+    auto over = [&](u32 write) { return last[writes_[write].block] + 1; };
+    while (history->write != kNone && over(history->write) <= block) {
+      u32 from = over(history->write);
+      history->write = writes_[history->write].outer;
+      u32 to = history->write == kNone ? block : min(block, over(history->write));
+      if (from < to) changes_[history->end++] = {from, history->write};
+    }
+  };
+  for (u32 i = 0; i < writes_.size(); i++) {
+    History& history = history_[writes_[i].unit];
+    end_writes(&history, writes_[i].block);
+    writes_[i].outer = history.write;
+    history.write = i;
+    changes_[history.end++] = {writes_[i].block, i};
+  }
+  for (History& history : history_) end_writes(&history, walked_ + 1);
   return Err::kOk;
 }
 
 // What the unit holds at the end of the block.
 Source Checker::at_end(BlockIndex b, u32 unit) const {
-  u32 number = nodes_[b].number;
-  u32 low = first_write_[unit], high = first_write_[unit + 1];  // the last write up to that block
-  while (low < high) {
-    u32 middle = low + (high - low) / 2;
-    if (by_unit_[middle].block <= number)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  u32 write = low > first_write_[unit] ? low - 1 : kNone;
-  while (write != kNone && last_[by_unit_[write].block] < number) write = by_unit_[write].outer;
-  if (write != kNone) return by_unit_[write].source;
+  const History& history = history_[unit];
+  Span<Change> changes = changes_.slice(history.begin, history.end - history.begin);
+  u32 later = lower_bound(changes, nodes_[b].number + 1, [](const Change& c) { return c.block; });
+  u32 write = later > 0 ? changes[later - 1].write : kNone;
+  if (write != kNone) return writes_[write].source;
   return {Source::kBeginning, kNarrow | kWide, kBothClasses, unit};
 }
 
-// What is demanded of the root must hold at the end of each of its predecessors.
+// Once something is demanded of a slot.
+Err Checker::analyze_flow() {
+  if (write_order_.data()) return Err::kOk;
+  TRY(flow_.init(f_, arena_));
+  write_order_ = arena_->make_array<u32>(usize{changes_.size()} + 1);
+  Span<u32> numbers = arena_->make_array<u32>(usize{walked_} + 1);  // by number in the walk
+  if (!write_order_.data() || !numbers.data()) return Err::kNoMemory;
+  for (BlockIndex b = 0; b < nodes_.size(); b++) numbers[nodes_[b].number] = flow_.number(b);
+  for (u32 unit = kFirstSlot; unit < history_.size(); unit++) {
+    const History& history = history_[unit];
+    for (u32 i = history.begin; i < history.end; i++) {
+      u32 write = changes_[i].write;
+      write_order_[i] = write == kNone ? kNone : numbers[writes_[write].block];
+    }
+    sort_by(write_order_.slice(history.begin, history.end - history.begin),
+            [](u32 number) { return number; });
+  }
+  return Err::kOk;
+}
+
+// The highest block that dominates the root and from whose end on, when it is left for the last time before the root,
+// nothing writes the unit or passes a value to the vreg: what is demanded of the root must hold there. kNone if there
+// is none.
+//
+// What does either in between is itself dominated by that block. Either it has a number between the two blocks'. Or it
+// has the root's number or a higher one, and leads back to the header of a loop around it, with a number between
+// theirs; then that loop contains the root as well, because the numbers of its blocks follow each other.
+BlockIndex Checker::unchanged_since(const Demand& wanted) const {
+  u32 root = flow_.number(wanted.root);
+  if (root == kNone) return kNone;
+  const History& history = history_[wanted.unit];
+  Span<u32> writes = write_order_.slice(history.begin, history.end - history.begin);
+  u32 i = lower_bound(writes, root, [](u32 number) { return number; });
+  u32 before = i > 0 ? writes[i - 1] : 0;
+  u32 after = i < writes.size() ? writes[i] : kNone;
+  if (params_[wanted.vreg].index) {
+    u32 passed = flow_.number(params_[wanted.vreg].block);
+    if (passed == root) return kNone;
+    if (passed < root) before = max(before, passed);  // else some way leads here without it
+  }
+  BlockIndex loop = after == kNone ? kNone : flow_.loop_with(wanted.root, after);
+  if (loop != kNone) before = max(before, flow_.number(loop));
+  return flow_.highest_dominator(wanted.root, before);
+}
+
+// What is demanded of the root must hold at the end of each of its predecessors. What is in a slot may have been there
+// for long, and must not be demanded of every root on the way.
 Err Checker::follow(const Demand& wanted) {
-  const LirBlock& root = f_.blocks[wanted.root];
-  u32 param = param_index_[wanted.vreg];
-  if (param > root.params.size() || (param && root.params[param - 1] != wanted.vreg)) param = 0;
+  auto demand_at_end = [&](BlockIndex b, VReg vreg) {
+    root_ = nodes_[b].root;
+    inst_ = f_.blocks[b].end - 1;
+    return demand(wanted.unit, vreg, at_end(b, wanted.unit));
+  };
+  if (wanted.unit >= kFirstSlot) {
+    TRY(analyze_flow());
+    BlockIndex since = unchanged_since(wanted);
+    if (since != kNone) return demand_at_end(since, wanted.vreg);
+  }
+  const Param& param = params_[wanted.vreg];
+  bool defines = param.index && param.block == wanted.root;
   u32 end = wanted.root + 1 < nodes_.size() ? nodes_[wanted.root + 1].preds : preds_.size();
   for (u32 i = nodes_[wanted.root].preds; i < end; i++) {
     BlockIndex pred = preds_[i];
-    root_ = nodes_[pred].root;
-    inst_ = f_.blocks[pred].end - 1;
-    VReg vreg = param ? f_.blocks[pred].args[param - 1] : wanted.vreg;
-    TRY(demand(wanted.unit, vreg, at_end(pred, wanted.unit)));
+    TRY(demand_at_end(pred, defines ? f_.blocks[pred].args[param.index - 1] : wanted.vreg));
   }
   return Err::kOk;
 }

@@ -2,6 +2,8 @@
 // The allocation checker: broken allocations must be rejected.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "lir_interpreter.h"
 #include "random_lir.h"
 
@@ -179,6 +181,302 @@ TEST(Check, SlotsOutOfBounds) {
   Sample s;
   s.result.slots--;
   EXPECT_EQ(s.check(), Err::kInvalid);
+}
+
+// Code whose values are in slots only. Slots are written where they are said to be, by nothing else.
+class InSlots {
+ public:
+  VReg define(u32 slot, u8 bytes = 8) {
+    VReg v = bytes == 8 ? b.vreg() : b.vec(bytes);
+    b.inst({def_any(v)});
+    operands_.push_back({Allocation::kSlot, slot});
+    return v;
+  }
+  void read(VReg v, u32 slot) {
+    b.inst({use_any(v)});
+    operands_.push_back({Allocation::kSlot, slot});
+  }
+  void copy(u32 from, u32 to) {  // before the next instruction
+    edits_.push_back({Edit::kMove, 8, RegClass::kInt, b.function().insts.size(),
+                      Allocation{Allocation::kSlot, from}, Allocation{Allocation::kSlot, to}, 0});
+  }
+  bool accepted() {
+    AllocationResult result;
+    result.operands = Span<Allocation>(operands_.data(), operands_.size());
+    result.edits = Span<Edit>(edits_.data(), edits_.size());
+    result.slots = 4;
+    result.used = ~RegMask{0};
+    Diag diag;
+    return check_allocation(b.finish(), x64_env(), result, &diag) == Err::kOk;
+  }
+
+  LirBuilder b;
+
+ private:
+  std::vector<Allocation> operands_;
+  std::vector<Edit> edits_;
+};
+
+// Where another value takes the slot of one that is read after a loop.
+TEST(Check, SlotAcrossLoop) {
+  enum Where { kNowhere, kHeader, kLatch, kUpperHalf, kAfter };
+  auto accepted = [](Where where) {
+    InSlots s;
+    s.b.block();
+    VReg x = s.define(0, 16);
+    s.b.jump(1);
+    s.b.block();  // 1: the header
+    if (where == kHeader) s.define(0);
+    s.b.branch({}, {2, 3});
+    s.b.block();  // 2
+    if (where == kLatch) s.define(0);
+    if (where == kUpperHalf) s.define(1);
+    s.b.jump(1);
+    s.b.block();  // 3
+    s.read(x, 0);
+    if (where == kAfter) s.define(0);
+    s.b.ret({});
+    return s.accepted();
+  };
+  EXPECT_TRUE(accepted(kNowhere));
+  EXPECT_FALSE(accepted(kHeader));
+  EXPECT_FALSE(accepted(kLatch));
+  EXPECT_FALSE(accepted(kUpperHalf));
+  EXPECT_TRUE(accepted(kAfter));
+}
+
+// The arms are laid out last, as cold ones are, and a loop follows them.
+TEST(Check, SlotAcrossIf) {
+  enum Where { kNowhere, kThen, kElse, kRestored, kLeft };
+  auto accepted = [](Where where, bool loop) {
+    InSlots s;
+    s.b.block();
+    VReg x = s.define(0);
+    s.copy(0, 1);
+    s.b.branch({}, {4, 5});
+    s.b.block();  // 1: where the arms meet
+    s.b.branch({}, {2, 3});
+    s.b.block();  // 2
+    s.b.jump(loop ? 1 : 3);
+    s.b.block();  // 3
+    s.read(x, 0);
+    s.b.ret({});
+    s.b.block();  // 4
+    if (where == kThen || where == kLeft || where == kRestored) s.define(0);
+    if (where == kRestored) s.copy(1, 0);
+    if (where == kLeft)
+      s.b.ret({});
+    else
+      s.b.jump(1);
+    s.b.block();  // 5
+    if (where == kElse) s.define(0);
+    s.b.jump(1);
+    return s.accepted();
+  };
+  for (bool loop : {false, true}) {
+    EXPECT_TRUE(accepted(kNowhere, loop));
+    EXPECT_FALSE(accepted(kThen, loop));
+    EXPECT_FALSE(accepted(kElse, loop));
+    EXPECT_TRUE(accepted(kRestored, loop));
+    EXPECT_TRUE(accepted(kLeft, loop));
+  }
+}
+
+// A loop in a loop: what is read after the inner one and overwritten then.
+TEST(Check, SlotReusedLaterInLoop) {
+  auto accepted = [](bool defined_inside, bool overwritten) {
+    InSlots s;
+    VReg x = kNone;
+    s.b.block();
+    if (!defined_inside) x = s.define(0);
+    s.b.jump(1);
+    s.b.block();  // 1: the outer header
+    if (defined_inside) x = s.define(0);
+    s.b.jump(2);
+    s.b.block();  // 2: the inner one
+    s.b.branch({}, {3, 4});
+    s.b.block();  // 3
+    s.b.jump(2);
+    s.b.block();  // 4
+    s.read(x, 0);
+    if (overwritten) s.define(0);
+    s.b.branch({}, {5, 6});
+    s.b.block();  // 5
+    s.b.jump(1);
+    s.b.block();  // 6
+    s.b.ret({});
+    return s.accepted();
+  };
+  EXPECT_TRUE(accepted(false, false));
+  EXPECT_FALSE(accepted(false, true));
+  EXPECT_TRUE(accepted(true, false));
+  EXPECT_TRUE(accepted(true, true));
+}
+
+TEST(Check, SlotStoredOnSomeWays) {
+  auto accepted = [](bool on_first, bool on_second, bool in_loop) {
+    InSlots s;
+    s.b.block();
+    VReg x = s.define(1);
+    s.b.branch({}, {1, 2});
+    s.b.block();  // 1
+    if (on_first) s.copy(1, 0);
+    s.b.jump(3);
+    s.b.block();  // 2
+    if (on_second) s.copy(1, 0);
+    s.b.jump(3);
+    s.b.block();  // 3: the header of a loop
+    s.b.branch({}, {4, 5});
+    s.b.block();  // 4
+    if (in_loop) s.copy(1, 0);
+    s.b.jump(3);
+    s.b.block();  // 5
+    s.read(x, 0);
+    s.b.ret({});
+    return s.accepted();
+  };
+  EXPECT_TRUE(accepted(true, true, false));
+  EXPECT_TRUE(accepted(true, true, true));
+  EXPECT_FALSE(accepted(true, false, true));
+  EXPECT_FALSE(accepted(false, true, false));
+  EXPECT_FALSE(accepted(false, false, true));
+}
+
+// A loop's parameter in slot 0, of which there is a copy in slot 1, and what is passed on the way back.
+TEST(Check, ParameterInSlotAcrossLoops) {
+  enum Copied { kBefore, kInHeader, kAtEnd };
+  auto accepted = [](Copied copied, u32 next_slot, u32 read_slot) {
+    InSlots s;
+    VReg p = s.b.vreg();
+    s.b.block();
+    VReg x = s.define(0);
+    if (copied == kBefore) s.copy(0, 1);
+    s.b.jump(1, {x});
+    s.b.block({p});  // 1
+    if (copied == kInHeader) s.copy(0, 1);
+    s.b.jump(2);
+    s.b.block();  // 2: an inner loop
+    s.b.branch({}, {3, 4});
+    s.b.block();  // 3
+    s.b.jump(2);
+    s.b.block();  // 4
+    s.read(p, read_slot);
+    s.b.branch({}, {5, 6});
+    s.b.block();  // 5
+    VReg next = s.define(next_slot);
+    if (copied == kAtEnd) s.copy(next_slot, 1);
+    s.b.jump(1, {next});
+    s.b.block();  // 6: another loop
+    s.b.branch({}, {7, 8});
+    s.b.block();  // 7
+    s.b.jump(6);
+    s.b.block();  // 8
+    s.read(p, read_slot);
+    s.b.ret({});
+    return s.accepted();
+  };
+  EXPECT_TRUE(accepted(kInHeader, 0, 0));
+  EXPECT_TRUE(accepted(kInHeader, 0, 1));
+  EXPECT_FALSE(accepted(kInHeader, 2, 0));
+  EXPECT_FALSE(accepted(kBefore, 0, 1));
+  EXPECT_FALSE(accepted(kAtEnd, 0, 1));
+  EXPECT_TRUE(accepted(kBefore, 0, 0));
+}
+
+TEST(Check, UnchangedParameterInSlot) {
+  auto accepted = [](bool read_argument) {
+    InSlots s;
+    VReg p = s.b.vreg();
+    s.b.block();
+    VReg x = s.define(0);
+    s.b.jump(1, {x});
+    s.b.block({p});  // 1
+    s.b.branch({}, {2, 3});
+    s.b.block();  // 2
+    s.b.jump(1, {p});
+    s.b.block();  // 3: another loop
+    s.b.branch({}, {4, 5});
+    s.b.block();  // 4
+    s.b.jump(3);
+    s.b.block();  // 5
+    s.read(read_argument ? x : p, 0);
+    s.b.ret({});
+    return s.accepted();
+  };
+  EXPECT_TRUE(accepted(false));
+  EXPECT_TRUE(accepted(true));
+}
+
+// A loop with two ways in, of which neither block dominates the other.
+TEST(Check, SlotInIrreducibleLoop) {
+  auto accepted = [](bool first, bool second) {
+    InSlots s;
+    s.b.block();
+    VReg x = s.define(0);
+    s.b.branch({}, {1, 2});
+    s.b.block();  // 1
+    s.b.branch({}, {2, 3});
+    s.b.block();  // 2
+    if (second) s.define(0);
+    s.b.jump(1);
+    s.b.block();  // 3
+    s.read(x, 0);
+    if (first) s.define(0);
+    s.b.branch({}, {4, 5});
+    s.b.block();  // 4
+    s.b.jump(1);
+    s.b.block();  // 5
+    s.b.ret({});
+    return s.accepted();
+  };
+  EXPECT_TRUE(accepted(false, false));
+  EXPECT_FALSE(accepted(true, false));
+  EXPECT_FALSE(accepted(false, true));
+}
+
+// Stores over what is in slots: where that is accepted, nothing may read it any more.
+TEST(Check, StoresAtRandomPlaces) {
+  u32 rejected = 0, accepted = 0;
+  for (u32 seed = 0; seed < 300; seed++) {
+    RandomShape shape;
+    shape.statements = 80;
+    shape.live = 30;
+    shape.max_depth = 5;
+    shape.cold_last = seed % 2;
+    RandomLir random(seed, shape);
+    LirFunction& f = random.make();
+    AllocationResult result;
+    Diag diag;
+    ASSERT_EQ(allocate(f, x64_env(), &result, &diag), Err::kOk);
+    std::mt19937 rng(seed);
+    for (u32 attempt = 0; attempt < 10 && result.slots > 0; attempt++) {
+      std::vector<Edit> edits(result.edits.begin(), result.edits.end());
+      Edit store = {Edit::kMove,
+                    8,
+                    RegClass::kInt,
+                    static_cast<u32>(rng() % f.insts.size()),
+                    {Allocation::kReg, kIntRegs[rng() % 11]},
+                    {Allocation::kSlot, static_cast<u32>(rng() % result.slots)},
+                    0};
+      auto place = std::find_if(edits.begin(), edits.end(),
+                                [&](const Edit& edit) { return edit.inst >= store.inst; });
+      edits.insert(place, store);
+      AllocationResult broken = result;
+      broken.edits = Span<Edit>(edits.data(), edits.size());
+      Diag verdict;
+      if (check_allocation(f, x64_env(), broken, &verdict) != Err::kOk) {
+        rejected++;
+        continue;
+      }
+      accepted++;
+      for (u64 input = 0; input < 4; input++) {
+        auto difference = Lockstep(f, broken, input).run(1000);
+        ASSERT_FALSE(difference.has_value()) << "seed " << seed << ": " << *difference;
+      }
+    }
+  }
+  EXPECT_GT(rejected, 500u);
+  EXPECT_GT(accepted, 500u);
 }
 
 // Breaks random allocations at random places. What the checker accepts must still compute the right values, and

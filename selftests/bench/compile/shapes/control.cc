@@ -181,6 +181,75 @@ Body many_loops(u32 n) {
   return one_function("ii", "i", "", c);
 }
 
+// Local `first` + i = local 0 ^ i, for i below n.
+void define(Code* c, u32 first, u32 n) {
+  for (u32 i = 0; i < n; i++) {
+    c->op(Op::kLocalGet, 0).i32(static_cast<i32>(i)).op(Op::kI32Xor);
+    c->op(Op::kLocalSet, first + i);
+  }
+}
+
+// Adds all of them up in local 0.
+void sum(Code* c, u32 first, u32 n) {
+  c->op(Op::kLocalGet, 0);
+  for (u32 i = 0; i < n; i++) c->op(Op::kLocalGet, first + i).op(Op::kI32Add);
+  c->op(Op::kLocalSet, 0);
+}
+
+void loops(Code* c, u32 n) {
+  for (u32 i = 0; i < n; i++) {
+    c->block(Op::kLoop, kEmpty).op(Op::kLocalGet, 0).i32(1).op(Op::kI32Sub);
+    c->op(Op::kLocalTee, 0).op(Op::kBrIf, 0).end();
+  }
+}
+
+Body live_across_loops(u32 n) {
+  Code c;
+  define(&c, 1, n);
+  loops(&c, n);
+  sum(&c, 1, n);
+  c.op(Op::kLocalGet, 0);
+  return one_function("i", "i", std::string(n, 'i'), c);
+}
+
+// The same twice in one loop: the second values take the places of the first.
+Body live_across_loops_in_loop(u32 n) {
+  Code c;
+  c.block(Op::kLoop, kEmpty);
+  for (u32 i = 0; i < 2; i++) {
+    define(&c, 1 + i * n, n);
+    loops(&c, n);
+    sum(&c, 1 + i * n, n);
+  }
+  c.op(Op::kLocalGet, 0).op(Op::kBrIf, 0).end().op(Op::kLocalGet, 0);
+  return one_function("i", "i", std::string(2 * n, 'i'), c);
+}
+
+Body loop_params_across_loops(u32 n) {
+  Code c;
+  c.block(Op::kBlock, kEmpty).block(Op::kLoop, kEmpty);
+  step(&c, 0, 1);
+  c.op(Op::kLocalGet, 0).op(Op::kBrIf, 1);
+  for (u32 i = 0; i < n; i++) step(&c, 1 + i, i);
+  c.op(Op::kBr, 0).end().end();
+  loops(&c, n);
+  sum(&c, 1, n);
+  c.op(Op::kLocalGet, 0);
+  return one_function("i", "i", std::string(n, 'i'), c);
+}
+
+// What is defined last is read first.
+Body live_across_ifs(u32 n) {
+  Code c;
+  define(&c, 2, n);
+  for (u32 i = 0; i < n; i++) {
+    c.op(Op::kLocalGet, 0).i32(static_cast<i32>(i)).op(Op::kI32And).block(Op::kIf, kEmpty);
+    c.op(Op::kLocalGet, 1).op(Op::kLocalGet, n + 1 - i).op(Op::kI32Add).op(Op::kLocalSet, 1).end();
+  }
+  c.op(Op::kLocalGet, 1);
+  return one_function("ii", "i", std::string(n, 'i'), c);
+}
+
 Body deep_loops(u32 n) {
   Code c;
   for (u32 i = 0; i < n; i++) c.block(Op::kLoop, kEmpty);
@@ -268,6 +337,23 @@ Body many_ways_to_one_merge(u32 n) {
   }
   c.op(Op::kLocalGet, 1).end().op(Op::kLocalGet, 0).op(Op::kI32Add);
   return one_function("ii", "i", "", c);
+}
+
+// The value that is passed on was computed before the way parts.
+Body many_ways_with_stores(u32 n) {
+  ModuleWriter m;
+  m.memory(1, 1);
+  Code c;
+  c.block(Op::kBlock, kI32);
+  for (u32 i = 0; i < n; i++) {
+    step(&c, 0, i);
+    c.op(Op::kLocalGet, 0).op(Op::kLocalGet, 1).op(Op::kI32Eq).block(Op::kIf, kEmpty);
+    c.op(Op::kLocalGet, 1).op(Op::kLocalGet, 1).op(Op::kI32Store, 2, i);
+    c.op(Op::kLocalGet, 0).op(Op::kBr, 1).end();
+  }
+  c.op(Op::kLocalGet, 1).end().op(Op::kLocalGet, 0).op(Op::kI32Add);
+  m.function(m.type("ii", "i"), "", c);
+  return m.finish();
 }
 
 Body many_phis_at_one_merge(u32 n) {
@@ -434,6 +520,11 @@ std::vector<Shape> control_shapes() {
       {"deep blocks", deep_blocks, 1'500, 100'000, "kMaxBlockDepth"},
       {"deep blocks with results", deep_results, 2'000, 100'000, "kMaxBlockDepth"},
       {"many loops", many_loops, 1'500, 400'000, "kMaxFunctionBytes"},
+      {"values live across loops", live_across_loops, 750, 49'000, "kMaxLocals"},
+      {"values live across loops, twice in a loop", live_across_loops_in_loop, 400, 24'000,
+       "kMaxLocals"},
+      {"loop parameters live across loops", loop_params_across_loops, 500, 49'000, "kMaxLocals"},
+      {"values live across ifs", live_across_ifs, 750, 49'000, "kMaxLocals"},
       {"deep loops", deep_loops, 2'000, 100'000, "kMaxBlockDepth"},
       {"deep loops left at the top", deep_while_loops, 1'000, 50'000, "kMaxBlockDepth"},
       {"10 loops around many locals", wide_loop_nest, 500, 50'000, "kMaxLocals"},
@@ -442,6 +533,8 @@ std::vector<Shape> control_shapes() {
       {"loops of 1000 parameters", loop_params, 10, 3'000, "kMaxSsaWork"},
       {"blocks of 16 parameters", multi_value_blocks, 400, 100'000, "kMaxSsaWork"},
       {"many ways to one merge", many_ways_to_one_merge, 1'500, 400'000, "kMaxFunctionBytes"},
+      {"many ways with stores to one merge", many_ways_with_stores, 1'500, 240'000,
+       "kMaxFunctionBytes"},
       {"many phis at one merge", many_phis_at_one_merge, 3'000, 49'000, "kMaxLocals"},
       {"many merges of ten ways", many_merges_of_many_ways, 200, 40'000, "kMaxFunctionBytes"},
       {"many ways back to a loop", many_ways_back, 1'500, 400'000, "kMaxFunctionBytes"},
