@@ -12,7 +12,6 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 
 #include "wring.h"
 
@@ -66,7 +65,7 @@ void wring_session_put(struct wring_session *session)
 		return;
 	if (session->store)
 		wring_store_put(session->store);
-	vfree(session->stack);
+	wring_stack_free(session->stack);
 	kfree(session);
 }
 
@@ -90,7 +89,7 @@ static int wring_session_prepare(struct wring_session *session, u32 features,
 					session->features);
 
 	if (!session->stack) {
-		session->stack = __vmalloc(WRING_RUN_STACK_BYTES, WRING_GFP | __GFP_ZERO);
+		session->stack = wring_stack_alloc(WRING_RUN_STACK_BYTES);
 		if (!session->stack)
 			return wring_report_set(report, -ENOMEM, "out of memory");
 	}

@@ -102,10 +102,25 @@ static int wring_export_find(const struct wring_module *module, u64 name, u32 na
 	return 0;
 }
 
+void *wring_stack_alloc(u32 bytes)
+{
+#if defined(CONFIG_KASAN_STACK) && !defined(CONFIG_KASAN_VMALLOC)
+	/* Host functions write the shadow of their frames, and the vmalloc range has none that can be written. */
+	return kzalloc(bytes, WRING_GFP);
+#else
+	return __vmalloc(bytes, WRING_GFP | __GFP_ZERO);
+#endif
+}
+
+void wring_stack_free(void *stack)
+{
+	kvfree(stack);
+}
+
 static int wring_stack_ensure(const struct wring_invokee *target)
 {
 	if (!*target->stack)
-		*target->stack = __vmalloc(target->stack_bytes, WRING_GFP | __GFP_ZERO);
+		*target->stack = wring_stack_alloc(target->stack_bytes);
 	return *target->stack ? 0 : -ENOMEM;
 }
 

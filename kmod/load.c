@@ -7,7 +7,6 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 #include <crypto/sha2.h>
 
 #include "core/platform.h"
@@ -273,7 +272,7 @@ static int wring_program_instantiate(struct wring_program *program, unsigned int
 	vmctx->host = state;
 	if (program->hook ? wring_code_needs_stack(program->code) :
 			    wring_module_start(program->module) != WRING_NO_INDEX) {
-		state->stack = __vmalloc(program->stack_bytes, WRING_GFP | __GFP_ZERO);
+		state->stack = wring_stack_alloc(program->stack_bytes);
 		if (!state->stack)
 			return wring_report_set(report, -ENOMEM,
 						"no memory for a stack of %u bytes",
@@ -406,7 +405,7 @@ void wring_program_destroy(struct wring_program *program)
 			state = per_cpu_ptr(program->cpu, cpu);
 			if (state->instance)
 				wring_instance_put(state->instance);
-			vfree(state->stack);
+			wring_stack_free(state->stack);
 		}
 	}
 	if (program->code)

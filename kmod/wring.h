@@ -200,6 +200,12 @@ int wring_invokee_invoke(const struct wring_invokee *target, struct wring_invoke
 int wring_invokee_export(const struct wring_invokee *target, struct wring_export_get *get,
 			 struct wring_report *report);
 /*
+ * Stacks for programs to run on, zeroed and charged to the caller: NULL without memory. wring_stack_free takes NULL.
+ * Process context, may sleep.
+ */
+void *wring_stack_alloc(u32 bytes);
+void wring_stack_free(void *stack);
+/*
  * Runs the start function of a new instance, if it has one, on the stack given, with this much fuel.
  * 0 or a negative errno with the report filled in.
  */
