@@ -364,7 +364,7 @@ test: tests
 test-host: tests
 	@KERNELS='$(kernels)' scripts/run-tests host
 
-## test-vm: the kernel self-tests, one VM per kernel (TESTS="test_xdp ..." selects)
+## test-vm: the kernel self-tests, one VM per kernel (TESTS="test_hook_xdp ..." selects)
 test-vm: all $(inject-modules) $(ktests) $(spec-bin) $(data)
 	@KERNELS='$(kernels)' scripts/run-tests vm
 

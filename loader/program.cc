@@ -22,14 +22,16 @@ FoundProgram find_program(const Fd& device, const ProgramRef& ref) {
     return {std::move(fd), std::move(info)};
   }
   FoundProgram found;
+  std::string ids;
+  bool several = false;
   for (FoundProgram& program : all_programs(device)) {
     if (ref.name != program.info.raw.name) continue;
-    if (found.fd)
-      throw Failure("several programs are named '" + ref.name + "': use an id (" +
-                    std::to_string(found.info.raw.id) + ", " + std::to_string(program.info.raw.id) +
-                    ")");
+    several = !ids.empty();
+    ids += (several ? ", " : "") + std::to_string(program.info.raw.id);
     found = std::move(program);
   }
+  if (several)
+    throw Failure("several programs are named '" + ref.name + "': use an id (" + ids + ")");
   if (!found.fd) throw Failure("no program is named '" + ref.name + "' (see wring prog show)");
   return found;
 }

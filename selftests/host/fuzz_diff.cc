@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include "selftests/core/ir/sha256.h"
+#include "selftests/host/files.h"
 #include "selftests/host/in_process.h"
 
 namespace wring::host {
@@ -251,8 +252,9 @@ class Comparison {
   }
 
   static std::string read(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(in), {});
+    std::string bytes;
+    read_file(path, &bytes);
+    return bytes;
   }
 
   Outcome renew(InProcessBackend* backend, int instance) {

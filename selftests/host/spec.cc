@@ -6,8 +6,8 @@
 #include <fstream>
 #include <map>
 #include <optional>
-#include <sstream>
 
+#include "selftests/host/files.h"
 #include "selftests/host/in_process.h"
 #include "selftests/host/spec_value.h"
 #include "selftests/host/spectest.h"
@@ -18,14 +18,6 @@ namespace {
 
 const char kTextFormat[] = "concerns the text format";
 const char kGarbageCollected[] = "concerns garbage-collected types";
-
-std::string read_file(const std::string& path, bool* ok) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  *ok = static_cast<bool>(in);
-  return out.str();
-}
 
 // Trap and link messages: the script gives the beginning of a message, or a longer one than ours.
 bool is_message(const std::string& expected, const std::string& actual) {
@@ -113,8 +105,8 @@ class Script {
 
  private:
   std::optional<std::string> load(const Json& command) const {
-    bool ok;
-    std::string bytes = read_file(directory_ + "/" + command["filename"].get<std::string>(), &ok);
+    std::string bytes;
+    bool ok = read_file(directory_ + "/" + command["filename"].get<std::string>(), &bytes);
     return ok ? std::optional(bytes) : std::nullopt;
   }
 
@@ -309,9 +301,13 @@ Verdict as_known(const Verdict& verdict, const std::string& reason) {
 }  // namespace
 
 bool run_spec(const std::string& json_path, Backend* backend, const SpecOptions& options) {
-  bool ok;
-  Json script = Json::parse(read_file(json_path, &ok), nullptr, false);
-  if (!ok || script.is_discarded() || !script.contains("commands")) {
+  std::string text;
+  if (!read_file(json_path, &text)) {
+    fprintf(stderr, "wring-host: cannot read %s\n", json_path.c_str());
+    return false;
+  }
+  Json script = Json::parse(text, nullptr, false);
+  if (script.is_discarded() || !script.contains("commands")) {
     fprintf(stderr, "%s: not a converted conformance script\n", json_path.c_str());
     return false;
   }

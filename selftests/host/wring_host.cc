@@ -8,13 +8,13 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <iterator>
 #include <map>
 
 #include "core/base/recovery.h"
 #include "selftests/core/x64/thunks.h"
 #include "selftests/fuzz/check_generated.h"
 #include "selftests/host/compile_report.h"
+#include "selftests/host/files.h"
 #include "selftests/host/fuzz_diff.h"
 #include "selftests/host/in_process.h"
 #include "selftests/host/listing.h"
@@ -34,14 +34,10 @@ int complain(const std::string& what) {
   return kFailed;
 }
 
-bool read_file(const std::string& path, std::string* out) {
-  std::ifstream in(path, std::ios::binary);
-  out->assign(std::istreambuf_iterator<char>(in), {});
-  if (in.bad() || !in.is_open()) {
-    complain("cannot read " + path);
-    return false;
-  }
-  return true;
+bool read_input(const std::string& path, std::string* out) {
+  bool ok = host::read_file(path, out);
+  if (!ok) complain("cannot read " + path);
+  return ok;
 }
 
 // The values of --features.
@@ -57,14 +53,14 @@ const std::map<std::string, unsigned>& feature_sets() {
 
 int validate(const std::string& path, unsigned features) {
   std::string bytes;
-  if (!read_file(path, &bytes)) return kFailed;
+  if (!read_input(path, &bytes)) return kFailed;
   Outcome outcome = InProcessBackend(features).validate(bytes);
   return outcome.kind == Outcome::kOk ? 0 : complain(path + ": " + outcome.text);
 }
 
 int compile_file(const std::string& path, const CompileOptions& options) {
   std::string bytes;
-  if (!read_file(path, &bytes)) return kFailed;
+  if (!read_input(path, &bytes)) return kFailed;
   Outcome outcome = report_compile(bytes, options);
   return outcome.kind == Outcome::kOk
              ? 0
@@ -73,7 +69,7 @@ int compile_file(const std::string& path, const CompileOptions& options) {
 
 int plan(const std::string& path, const std::string& provider, const PlanOptions& options) {
   std::string bytes, why;
-  if (!read_file(path, &bytes)) return kFailed;
+  if (!read_input(path, &bytes)) return kFailed;
   return plan_calls(bytes, options, provider, &why) ? 0 : complain(path + ": " + why);
 }
 
@@ -179,7 +175,7 @@ size_t print_value(char letter, const uint64_t* word) {
 int invoke(const std::string& path, const std::string& wanted, const std::vector<std::string>& args,
            unsigned features, const wring_target& target, bool unoptimized) {
   std::string bytes;
-  if (!read_file(path, &bytes)) return kFailed;
+  if (!read_input(path, &bytes)) return kFailed;
   InProcessBackend backend(features);
   backend.set_target(target);
   backend.set_unoptimized(unoptimized);
@@ -218,7 +214,7 @@ int invoke(const std::string& path, const std::string& wanted, const std::vector
 
 int dump(const std::string& what, const std::string& path, const ListingOptions& options) {
   std::string bytes;
-  if (!read_file(path, &bytes)) return kFailed;
+  if (!read_input(path, &bytes)) return kFailed;
   // The stages are called one by one here, and nobody else recovers from their assertions.
   std::string error;
   Diag diag;

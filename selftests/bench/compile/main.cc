@@ -15,10 +15,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <vector>
 
 #include "selftests/host/compile_report.h"
+#include "selftests/host/files.h"
 #include "selftests/host/platform_posix.h"
 #include "selftests/host/provider.h"
 #include "selftests/host/sections.h"
@@ -64,12 +64,6 @@ __attribute__((format(printf, 1, 2))) std::string format(const char* pattern, ..
   vsnprintf(text, sizeof(text), pattern, args);
   va_end(args);
   return text;
-}
-
-bool read_file(const std::string& path, std::string* out) {
-  std::ifstream in(path, std::ios::binary);
-  out->assign(std::istreambuf_iterator<char>(in), {});
-  return in.is_open() && !in.bad();
 }
 
 bool write_file(const std::string& path, const std::string& text) {
@@ -220,7 +214,7 @@ std::vector<Compiler> compilers_of(const Options& options) {
 bool bench_module(const Options& options, const std::string& path,
                   const std::vector<Compiler>& compilers, Row* row) {
   std::string bytes;
-  if (!read_file(path, &bytes) || host::code_bytes_of(bytes) == 0) {
+  if (!host::read_file(path, &bytes) || host::code_bytes_of(bytes) == 0) {
     fprintf(stderr, "wring-bench-compile: cannot read %s\n", path.c_str());
     return false;
   }
@@ -374,7 +368,7 @@ int main(int argc, char** argv) {
     std::string option = argv[i];
     if ((option == "--child" || option == "--child-checked") && i + 2 < argc) {
       std::string bytes;
-      return read_file(argv[i + 1], &bytes)
+      return host::read_file(argv[i + 1], &bytes)
                  ? compile_here(bytes, option == "--child-checked",
                                 static_cast<unsigned>(strtoul(argv[i + 2], nullptr, 10)))
                  : 1;

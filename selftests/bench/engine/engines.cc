@@ -9,9 +9,8 @@
 
 #include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
+#include "selftests/host/files.h"
 #include "selftests/host/in_process.h"
 #include "selftests/host/platform_posix.h"
 
@@ -90,7 +89,7 @@ bool Wring::open(const std::string& kernel, std::string* why) {
   code_.reset();
   module_.reset();
   std::string bytes;
-  if (!read_file(files_.module_of(kernel), &bytes)) {
+  if (!host::read_file(files_.module_of(kernel), &bytes)) {
     *why = "cannot read " + files_.module_of(kernel);
     return false;
   }
@@ -206,12 +205,6 @@ class Worker final : public Engine {
 constexpr char kWorkerScript[] = "selftests/bench/engine/worker.mjs";
 
 }  // namespace
-
-bool read_file(const std::string& path, std::string* out) {
-  std::ifstream in(path, std::ios::binary);
-  out->assign(std::istreambuf_iterator<char>(in), {});
-  return in.is_open() && !in.bad();
-}
 
 std::vector<std::string> all_kernels() {
   std::vector<std::string> names;

@@ -45,6 +45,4 @@ const std::vector<EngineInfo>& all_engines();
 // nullptr, with a reason in *why, if there is none or it cannot be had here.
 std::unique_ptr<Engine> make_engine(const std::string& name, const Files& files, std::string* why);
 
-bool read_file(const std::string& path, std::string* out);
-
 }  // namespace wring::bench
