@@ -81,7 +81,11 @@ void choose_program(const Guest& guest, LoadRequest* request) {
   }
   if (chosen) {
     request->entry = chosen->entry;
-    if (!request->type) request->type = type_of_hook(chosen->hook);
+    std::uint32_t type = type_of_hook(chosen->hook);
+    if (request->type && request->type != type)
+      throw Failure("program '" + chosen->entry + "' is of type " + type_name(type) + ", not " +
+                    type_name(*request->type));
+    request->type = type;
   } else if (!request->type) {
     if (!request->entry.empty())
       throw Failure("the module has no program '" + request->entry + "'" +

@@ -247,6 +247,7 @@ fails_json 134 'start.wasm: trap: unreachable \(function 0, offset 0x' prog load
 fails 1 'section wring.progs: a record is cut short' prog load "$tmp/progs.wasm"
 fails 1 'section wring.maps: a record is cut short' prog load "$tmp/maps.wasm"
 fails 1 'no export "nosuch"' prog load "$guest/xdp_pass.wasm" type xdp entry nosuch
+fails 1 "program '.*' is of type xdp, not netfilter" prog load "$guest/xdp_pass.wasm" type netfilter
 fails 1 "no program 'nosuch', it has: pass" prog load "$guest/xdp_pass.wasm" entry nosuch
 fails 1 'several programs, choose one with entry: first, second' prog load "$guest/cli_programs.wasm"
 fails 1 'name: 1 to 63 letters' prog load "$guest/xdp_pass.wasm" name 'not nice'
