@@ -204,12 +204,12 @@ Err compile_to_ir(const CompileRequest& request, const link::CallGraph& graph, u
   context.may_throw = graph.may_throw();
   context.indirect_may_throw = graph.indirect_may_throw();
   TRY(ir::build(context, func, out, diag));
-  if (request.check) TRY(ir::verify(*out, "build", diag));
+  bool check_stages = request.check && observer != &verifying;  // which has done it
   if (observer) TRY(observer->after_pass("build", *out, diag));
+  if (check_stages) TRY(ir::verify(*out, "build", diag));
   TRY(request.optimize ? opt::optimize(out, observer, diag) : opt::prepare(out, observer, diag));
-  if (!request.check) return Err::kOk;
-  TRY(ir::verify(*out, "optimizing", diag));
-  return ir::verify_lowerable(*out, diag);
+  if (check_stages) TRY(ir::verify(*out, "optimizing", diag));
+  return request.check ? ir::verify_lowerable(*out, diag) : Err::kOk;
 }
 
 Err compile_module(const CompileRequest& request, Arena* arena, CodeBuilder* code,

@@ -116,7 +116,7 @@ class Checker {
   void plant();
   Err walk_tree(BlockIndex root);
   Err walk_block(BlockIndex b);
-  Err sort_writes();
+  Err find_changes();
   Source at_end(BlockIndex b, u32 unit) const;
   Err analyze_flow();
   BlockIndex unchanged_since(const Demand& wanted) const;
@@ -220,7 +220,7 @@ Err Checker::run() {
   if (out_of_memory_) return Err::kNoMemory;
   for (BlockIndex b = 0; b < f_.blocks.size(); b++)
     if (nodes_[b].root == b) TRY(walk_tree(b));
-  TRY(sort_writes());
+  TRY(find_changes());
   while (!work_.empty()) TRY(follow(work_.pop()));
   return Err::kOk;
 }
@@ -453,7 +453,7 @@ Err Checker::walk_block(BlockIndex b) {
 
 // Finds each unit's changes. (To go up from write to write instead, at every look, takes as long as there are writes.)
 // The blocks below one follow it in the walk, so that writes are nested.
-Err Checker::sort_writes() {
+Err Checker::find_changes() {
   changes_ = arena_->make_array<Change>(2 * usize{writes_.size()});
   Span<u32> last = arena_->make_array<u32>(usize{walked_} + 1);  // by number of the block
   if ((!writes_.empty() && !changes_.data()) || !last.data()) return Err::kNoMemory;

@@ -200,6 +200,13 @@ class InSlots {
     edits_.push_back({Edit::kMove, 8, RegClass::kInt, b.function().insts.size(),
                       Allocation{Allocation::kSlot, from}, Allocation{Allocation::kSlot, to}, 0});
   }
+  // Makes the block that was begun last the header of a loop without code, and begins the block behind it.
+  void empty_loop(u32 header) {
+    b.branch({}, {header + 1, header + 2});
+    b.block();
+    b.jump(header);
+    b.block();
+  }
   bool accepted() {
     AllocationResult result;
     result.operands = Span<Allocation>(operands_.data(), operands_.size());
@@ -294,10 +301,7 @@ TEST(Check, SlotReusedLaterInLoop) {
     if (defined_inside) x = s.define(0);
     s.b.jump(2);
     s.b.block();  // 2: the inner one
-    s.b.branch({}, {3, 4});
-    s.b.block();  // 3
-    s.b.jump(2);
-    s.b.block();  // 4
+    s.empty_loop(2);
     s.read(x, 0);
     if (overwritten) s.define(0);
     s.b.branch({}, {5, 6});
@@ -356,10 +360,7 @@ TEST(Check, ParameterInSlotAcrossLoops) {
     if (copied == kInHeader) s.copy(0, 1);
     s.b.jump(2);
     s.b.block();  // 2: an inner loop
-    s.b.branch({}, {3, 4});
-    s.b.block();  // 3
-    s.b.jump(2);
-    s.b.block();  // 4
+    s.empty_loop(2);
     s.read(p, read_slot);
     s.b.branch({}, {5, 6});
     s.b.block();  // 5
@@ -367,10 +368,7 @@ TEST(Check, ParameterInSlotAcrossLoops) {
     if (copied == kAtEnd) s.copy(next_slot, 1);
     s.b.jump(1, {next});
     s.b.block();  // 6: another loop
-    s.b.branch({}, {7, 8});
-    s.b.block();  // 7
-    s.b.jump(6);
-    s.b.block();  // 8
+    s.empty_loop(6);
     s.read(p, read_slot);
     s.b.ret({});
     return s.accepted();
@@ -395,10 +393,7 @@ TEST(Check, UnchangedParameterInSlot) {
     s.b.block();  // 2
     s.b.jump(1, {p});
     s.b.block();  // 3: another loop
-    s.b.branch({}, {4, 5});
-    s.b.block();  // 4
-    s.b.jump(3);
-    s.b.block();  // 5
+    s.empty_loop(3);
     s.read(read_argument ? x : p, 0);
     s.b.ret({});
     return s.accepted();
