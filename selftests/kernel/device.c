@@ -99,6 +99,16 @@ int device_invoke(int fd, const char *export, const uint64_t *args, uint32_t arg
 	return device_invoke_fuel(fd, export, args, arg_count, result, &fuel);
 }
 
+bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
 static long meminfo(const char *key)
 {
 	FILE *file = fopen("/proc/meminfo", "r");

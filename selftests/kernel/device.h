@@ -37,6 +37,9 @@ int device_invoke(int fd, const char *export, const uint64_t *args, uint32_t arg
 int device_invoke_fuel(int fd, const char *export, const uint64_t *args, uint32_t arg_count,
 		       uint64_t *result, uint64_t *fuel);
 
+/* Writes to a file of the kernel's that is there; whether all of it was taken. */
+bool write_file(const char *path, const char *text);
+
 struct device_usage {
 	struct wring_features features;
 	long slab_kb;		/* SUnreclaim */

@@ -4,7 +4,6 @@
  * invocations and hooks end in an internal error or trap, say where, leak nothing, and the next one works.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +41,10 @@ static size_t module_size;
 static void inject(unsigned int stage, unsigned long long n)
 {
 	char text[64];
-	int fd = open(INJECT, O_WRONLY), length = snprintf(text, sizeof(text), "%u %llu", stage, n);
 
-	if (fd < 0 || write(fd, text, length) != length)
+	snprintf(text, sizeof(text), "%u %llu", stage, n);
+	if (!write_file(INJECT, text))
 		tap_bail("%s cannot be written", INJECT);
-	close(fd);
 }
 
 /* How many assertions each stage has evaluated since. */
@@ -306,16 +304,6 @@ static void test_shown(void)
 
 #define TRACING "/sys/kernel/tracing/"
 
-static bool trace_write(const char *file, const char *text)
-{
-	int fd = open(file, O_WRONLY | O_APPEND);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 /* The name the kernel has for the first of our functions that begins with it. */
 static bool find_symbol(const char *begin, char name[256])
 {
@@ -341,8 +329,8 @@ static void test_return_probes(void)
 	if (!find_symbol("_ZN5wring6decode", symbol))
 		tap_bail("no symbol of the engine's decoder");
 	snprintf(probe, sizeof(probe), "r:wring_inject wring:%s", symbol);
-	if (!trace_write(TRACING "kprobe_events", probe) ||
-	    !trace_write(TRACING "events/kprobes/wring_inject/enable", "1"))
+	if (!write_file(TRACING "kprobe_events", probe) ||
+	    !write_file(TRACING "events/kprobes/wring_inject/enable", "1"))
 		tap_bail("no kretprobe on %s", symbol);
 	for (i = 1; i <= 100; i++) {
 		inject(DECODE, i % 50 + 5);
@@ -354,8 +342,8 @@ static void test_return_probes(void)
 		close(fd);
 	}
 	tap_eq(wrong, 0, "calls with a kretprobe are abandoned, the next ones return");
-	if (!trace_write(TRACING "events/kprobes/wring_inject/enable", "0") ||
-	    !trace_write(TRACING "kprobe_events", "-:wring_inject"))
+	if (!write_file(TRACING "events/kprobes/wring_inject/enable", "0") ||
+	    !write_file(TRACING "kprobe_events", "-:wring_inject"))
 		tap_bail("the kretprobe cannot be removed");
 }
 

@@ -3,7 +3,6 @@
  * test_stress.c - concurrent use, loaders killed at any point, full memory cgroups; nothing may leak.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -210,16 +209,6 @@ static void test_killed(void)
 /* ---- memory cgroup ---- */
 
 #define CGROUP "/sys/fs/cgroup/wring-stress"
-
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
 
 /* In a child within the cgroup: exit status 0 if all went as it should, else a number that tells what did not. */
 static int crowded(void)
