@@ -17,8 +17,9 @@ namespace {
 
 constexpr unsigned long long kFuel = 1 << 24;
 constexpr size_t kMostWords = 256;
-// What one compilation may take: at least, and for each byte of the modules.
-constexpr unsigned long long kCompileBytes = 16u << 20, kCompileBytesPerByte = 2048;
+// What one compilation may take: at least, and for each byte of the modules. Bodies with hundreds of locals and thousands
+// of places where ways come together have several phis per byte, of half a kilobyte each.
+constexpr unsigned long long kCompileBytes = 16u << 20, kCompileBytesPerByte = 6144;
 
 struct PutStore {
   void operator()(wring_store* store) const { wring_store_put(store); }
