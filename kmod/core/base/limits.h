@@ -45,6 +45,9 @@ constexpr u64 kMaxSsaWork = u64{32} << 20;
 constexpr u32 kSsaPhiWork =
     8;  // what a phi counts: it takes that much more memory than a carried value
 
+// Shadow stack pointers of a module that traps put back (link/stack_pointers.h). Modules that linkers made have one.
+constexpr u32 kMaxStackPointers = 8;
+
 // Stack (runtime/vmctx.h): what an acyclic program may use on the current kernel stack without checks.
 constexpr u32 kInlineStackBytes = 2048;
 constexpr u32 kMaxTrapFrames = 16;

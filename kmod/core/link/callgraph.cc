@@ -65,8 +65,10 @@ Err CallGraph::build(const Module& module, const Bindings& bindings, Span<const 
     if (e.kind == ExternKind::kTable) shared_tables_.set(e.index);
   note_sources();
 
+  TRY(stack_pointers_.begin(module, arena, diag));
   TRY(collect_expressions(diag));
   TRY(collect_edges(diag));
+  TRY(stack_pointers_.finish());
   return order_components(diag);
 }
 
@@ -153,11 +155,14 @@ Err CallGraph::collect_calls_of(u32 func, Diag* diag) {
   u32 at = body.begin;
   for (u32 runs = local_run_count(module.bytes, &at); runs > 0; runs--)
     next_local_run(module.bytes, &at);
+  TRY(stack_pointers_.enter(func));
   Instr instr;
   for (; at < body.end; at = instr.next) {
     TRY(decode_instr(module.bytes, at, body.end, func, &instr, diag));
     TRY(collect_call(func, instr, diag));
+    TRY(stack_pointers_.step(instr));
   }
+  stack_pointers_.leave();
   return Err::kOk;
 }
 

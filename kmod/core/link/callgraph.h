@@ -10,6 +10,7 @@
 #include "core/base/bitset.h"
 #include "core/base/vector.h"
 #include "core/link/binding.h"
+#include "core/link/stack_pointers.h"
 #include "core/wasm/instr.h"
 
 namespace wring::link {
@@ -45,6 +46,8 @@ class CallGraph {
   const BitSet& tail_called_types() const { return tail_called_types_; }
   // Whether code outside the module may be called.
   bool calls_outside() const { return calls_outside_; }
+  // What the scan of the bodies finds besides.
+  Span<const StackPointer> stack_pointers() const { return stack_pointers_.found(); }
   // By table index: whether there is a table.grow of it.
   const BitSet& growing_tables() const { return growing_tables_; }
 
@@ -109,6 +112,7 @@ class CallGraph {
   bool indirect_may_throw_ = false;
   bool calls_outside_ = false;
   Span<u8> may_throw_;  // by node
+  StackPointers stack_pointers_;
 
   Vec<u32> order_;
   Span<u64> depth_;  // by node

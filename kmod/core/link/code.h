@@ -117,6 +117,13 @@ class CodeBuilder {
       0;  // callee-saved registers that functions save: lost when a trap unwinds them
 };
 
+// A global that a trap puts back to what it was before the invocation (link/stack_pointers.h).
+struct StackPointer {
+  u32 global;
+  // Every function of the module puts it back before it returns: it is the same before all invocations of an instance.
+  bool rests;
+};
+
 // What the running machine and kernel ask of generated code.
 struct Target {
   u32 cpu = 0;                   // CpuFeature bits

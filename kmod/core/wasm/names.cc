@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-// The custom `name` section: only the subsection of function names is used.
+// The custom `name` section: only the subsections of the names of functions and of globals are used.
 #include "core/wasm/names.h"
-
-#include "core/wasm/reader.h"
 
 namespace wring {
 
 namespace {
 
 constexpr u8 kFunctionNames = 1;
+constexpr u8 kGlobalNames = 7;
 
 // A name map: (function index, name) in ascending order of the index.
 Err read_name_map(Reader* r, Span<Bytes> names) {
@@ -43,23 +42,33 @@ Err read_subsections(Bytes payload, Span<Bytes> names, Diag* diag) {
   return Err::kOk;
 }
 
+// Moves *r into the first subsection of that id; an error also if there is none.
+Err enter_subsection(Reader* r, u8 wanted) {
+  for (;;) {
+    u8 id = 0;
+    u32 size = 0;
+    TRY(r->read_u8(&id));
+    TRY(r->read_u32(&size));
+    if (id == wanted) return Err::kOk;
+    TRY(r->skip(size));
+  }
+}
+
+Err read_name(Reader* r, u32* index, Bytes* name) {
+  u32 length = 0;
+  TRY(r->read_u32(index));
+  TRY(r->read_u32(&length));
+  return r->read_bytes(length, name);
+}
+
 // The name of `func` in the subsections of a name section; an error also if there is none.
 Err find_in_subsections(Reader* r, u32 func, Bytes* name) {
   for (;;) {
-    u8 id = 0;
-    u32 size = 0, count = 0;
-    TRY(r->read_u8(&id));
-    TRY(r->read_u32(&size));
-    if (id != kFunctionNames) {
-      TRY(r->skip(size));
-      continue;
-    }
+    u32 count = 0, index = 0;
+    TRY(enter_subsection(r, kFunctionNames));
     TRY(r->read_u32(&count));
     for (u32 i = 0; i < count; i++) {
-      u32 index = 0, length = 0;
-      TRY(r->read_u32(&index));
-      TRY(r->read_u32(&length));
-      TRY(r->read_bytes(length, name));
+      TRY(read_name(r, &index, name));
       if (index == func) return Err::kOk;
     }
   }
@@ -92,6 +101,20 @@ Err find_in_module(Bytes module, u32 func, Bytes* name) {
 
 bool find_function_name(Bytes module, u32 func, Bytes* name) {
   return find_in_module(module, func, name) == Err::kOk;
+}
+
+GlobalNames::GlobalNames(const Module& module) : rest_({}, 0, 0, kNone, &ignored_) {
+  const CustomSection* section = module.find_custom("name");
+  if (!section) return;
+  rest_ = Reader(section->payload, 0, section->payload.size(), kNone, &ignored_);
+  if (enter_subsection(&rest_, kGlobalNames) != Err::kOk || rest_.read_u32(&count_) != Err::kOk)
+    count_ = 0;
+}
+
+bool GlobalNames::next(u32* global, Bytes* name) {
+  if (count_ == 0) return false;
+  count_ = read_name(&rest_, global, name) == Err::kOk ? count_ - 1 : 0;
+  return rest_.diag()->code == Err::kOk;
 }
 
 bool read_function_names(Module* module) {

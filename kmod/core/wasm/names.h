@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-// The custom `name` section (spec, appendix 7.4): names of functions for messages and listings.
+// The custom `name` section (spec, appendix 7.4): names of functions for messages and listings, and of globals.
 #pragma once
 
 #include "core/wasm/module.h"
+#include "core/wasm/reader.h"
 
 namespace wring {
 
@@ -13,5 +14,18 @@ namespace wring {
 // Looks for the function's name in the binary of a module that may be anything: for messages about modules that
 // cannot be decoded. Linear in the size of the binary; allocates nothing.
 bool find_function_name(Bytes module, u32 func, Bytes* name);
+
+// The names of globals in the module's first `name` section (extended name section proposal), one after the other, as
+// far as the section is not broken. Indices are not checked.
+class GlobalNames {
+ public:
+  explicit GlobalNames(const Module& module);
+  bool next(u32* global, Bytes* name);
+
+ private:
+  Diag ignored_;
+  Reader rest_;
+  u32 count_ = 0;
+};
 
 }  // namespace wring
