@@ -148,6 +148,7 @@ Err ModuleCompiler::hook_entry(Diag* diag) {
   x64::HookEntry hook = request.hook;
   hook.own_stack = result->needs_stack;
   hook.tail_bytes = result->tail_bytes;
+  hook.stack_pointers = result->stack_pointers;
   return x64::emit_hook_entry(hook, request.target, code, &result->hook_entry, diag);
 }
 
@@ -181,6 +182,11 @@ Err ModuleCompiler::note_graph(Arena* arena, Diag* diag) {
   });
   result->has_throw = graph.has_throw();
   result->calls_outside = graph.calls_outside();
+  Span<StackPointer> stack_pointers =
+      arena->make_array<StackPointer>(graph.stack_pointers().size());
+  if (stack_pointers.size() != graph.stack_pointers().size()) return diag->no_memory();
+  for (u32 i = 0; i < stack_pointers.size(); i++) stack_pointers[i] = graph.stack_pointers()[i];
+  result->stack_pointers = stack_pointers;
   if (graph.calls_outside()) code->uses |= kUsesUnknown;
   if (!result->growing_tables.init(arena, module.tables.size())) return diag->no_memory();
   result->growing_tables.merge(graph.growing_tables());

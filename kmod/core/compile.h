@@ -34,6 +34,7 @@ struct CompileResult {
   bool has_throw = false;
   bool calls_outside = false;
   BitSet growing_tables;
+  Span<const StackPointer> stack_pointers;
 };
 
 // Compiles everything into *code, which is in `arena`, as is what *result refers to. May sleep; asks wring_os_yield

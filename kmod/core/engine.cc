@@ -241,6 +241,11 @@ Err compile(wring_module* module, const wring_compile_options& options, wring_co
   code->hook_entry = result.hook_entry;
   code->stack.own_stack = result.needs_stack;
   code->stack.bytes = static_cast<u32>(min<u64>(result.stack_bytes, kNone));
+  Span<StackPointer> stack_pointers =
+      code->tables.make_array<StackPointer>(result.stack_pointers.size());
+  if (stack_pointers.size() != result.stack_pointers.size()) return diag->no_memory();
+  for (u32 i = 0; i < stack_pointers.size(); i++) stack_pointers[i] = result.stack_pointers[i];
+  code->plan.stack_pointers = stack_pointers;
   code->plan.uses_fpu = (builder->uses & kUsesFpu) != 0 || result.calls_outside;
   return runtime::make_plan(code, result.growing_tables, result.has_throw, diag);
 }

@@ -3,6 +3,7 @@
 #include "core/runtime/instance.h"
 #include "core/runtime/lifetime.h"
 #include "core/runtime/table.h"
+#include "core/runtime/trap.h"
 
 using namespace wring;  // NOLINT(google-build-using-namespace): everything below is C functions
 
@@ -63,6 +64,7 @@ u32 enter(wring_instance* instance, u32 func, unsigned long long* argv) {
   vmctx->may_sleep = 1;
   vmctx->exception = nullptr;
   vmctx->trap_reason = WRING_TRAP_None;
+  runtime::save_stack_pointers(instance);
   instance->in_fpu_section = code.plan.uses_fpu;
   if (code.plan.uses_fpu) wring_os_fpu_begin();
   u32 reason = entry(vmctx, argv);
@@ -70,6 +72,8 @@ u32 enter(wring_instance* instance, u32 func, unsigned long long* argv) {
   instance->in_fpu_section = false;
   if (reason == WRING_TRAP_None && vmctx->exception) reason = wring_lib_uncaught(vmctx);
   vmctx->may_sleep = 0;
+  // Hook entries rely on what does not change between invocations.
+  if (reason == WRING_TRAP_None) runtime::save_stack_pointers(instance);
   return reason;
 }
 
@@ -106,6 +110,7 @@ extern "C" int wring_instance_new(wring_code* code, const wring_import_value* im
     wring_instance_put(instance);
     return runtime::report(result, diag, err);
   }
+  runtime::save_stack_pointers(instance);
   *out = instance;
   return 0;
 }

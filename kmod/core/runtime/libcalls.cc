@@ -300,6 +300,7 @@ extern "C" u32 wring_lib_uncaught(wring_vmctx* vmctx) {
   if (!exception) return WRING_TRAP_None;
   vmctx->exception = nullptr;
   vmctx->trap_frame_count = 0;
+  runtime::restore_stack_pointers(runtime::instance_of(vmctx));
   guarded_call(vmctx, [&] { runtime::record_uncaught(vmctx, *exception); });
   wring_lib_exn_free(vmctx, exception);
   return vmctx->trap_reason;

@@ -61,9 +61,10 @@ struct InstancePlan {
   // The beginning of wring_vmctx::functions up to the last function that can be referred to; imports bound to other
   // instances are zero.
   Span<wring_func_ref> functions;
-  Span<GlobalCell> globals;          // of the module's own globals, where known in advance
-  Span<const u32> computed_globals;  // indices of those that are not
-  BitSet growing_tables;             // by table index: may grow
+  Span<GlobalCell> globals;                 // of the module's own globals, where known in advance
+  Span<const u32> computed_globals;         // indices of those that are not
+  BitSet growing_tables;                    // by table index: may grow
+  Span<const StackPointer> stack_pointers;  // at most WRING_MAX_STACK_POINTERS
   ExceptionPool::Shape exceptions;
   bool has_exn_places = false;  // globals or tables of exceptions
   bool uses_fpu = false;        // an invocation may get into code that does

@@ -79,7 +79,32 @@ wring_trap_frame describe(const Frame& frame, bool is_foreign) {
   return {is_foreign ? WRING_NO_INDEX : module.function_at(origin, frame.func), origin};
 }
 
+// Calls f for the instance, or for all of its store that are linked.
+template <class F>
+void for_each_linked(wring_instance* instance, F&& f) {
+  if (!instance->is_linked) return f(instance);
+  for (wring_instance* i = instance->code->module->store->linked; i; i = i->next) f(i);
+}
+
 }  // namespace
+
+static_assert(WRING_MAX_STACK_POINTERS == kMaxStackPointers);
+
+void save_stack_pointers(wring_instance* entered) {
+  for_each_linked(entered, [](wring_instance* instance) {
+    u64* saved = reinterpret_cast<u64*>(instance->vmctx.stack_pointers);
+    for (const StackPointer& pointer : instance->code->plan.stack_pointers)
+      __builtin_memcpy(saved++, instance->vmctx.globals[pointer.global], sizeof(u64));
+  });
+}
+
+void restore_stack_pointers(wring_instance* entered) {
+  for_each_linked(entered, [](wring_instance* instance) {
+    const u64* saved = reinterpret_cast<const u64*>(instance->vmctx.stack_pointers);
+    for (const StackPointer& pointer : instance->code->plan.stack_pointers)
+      __builtin_memcpy(instance->vmctx.globals[pointer.global], saved++, sizeof(u64));
+  });
+}
 
 void record_uncaught(wring_vmctx* vmctx, const wring_exception& exception) {
   const wring_instance& instance = *instance_of(vmctx);
@@ -131,6 +156,7 @@ extern "C" const char* wring_trap_text(unsigned int reason) {
 
 extern "C" void wring_lib_record_trap(wring_vmctx* vmctx) {
   using namespace wring;
+  runtime::restore_stack_pointers(runtime::instance_of(vmctx->root));
   Guard guard(Stage::kLibcall);
   if (!wring_recovery_set(guard.point())) return runtime::record_trap(vmctx);
   // With the frames found so far.

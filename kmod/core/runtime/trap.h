@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// Trap records of what is not a trap of generated code.
+// Traps: records of those that are none of generated code, and what is undone.
 #pragma once
 
 #include "core/runtime/objects.h"
@@ -8,5 +8,11 @@ namespace wring::runtime {
 
 // Makes a trap of an exception that left the invocation `vmctx` is the root of. Any context.
 void record_uncaught(wring_vmctx* vmctx, const wring_exception& exception);
+
+// Shadow stack pointers (link/stack_pointers.h) of the instance and all that it is linked to: nobody else runs those.
+// What they are is remembered before an invocation and comes back when that traps. Hook entries remember those that
+// may have changed since. No assertions; any context.
+void save_stack_pointers(wring_instance* entered);
+void restore_stack_pointers(wring_instance* entered);
 
 }  // namespace wring::runtime

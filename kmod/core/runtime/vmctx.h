@@ -15,6 +15,7 @@ extern "C" {
 
 #define WRING_MAX_HOOK_ARGS 12
 #define WRING_MAX_TRAP_FRAMES 16
+#define WRING_MAX_STACK_POINTERS 8
 
 enum wring_trap_reason {
 #define TRAP(name, text) WRING_TRAP_##name,
@@ -125,6 +126,9 @@ struct wring_vmctx {
 	void *trap_pc;				/* return address of the trap stub's call: names the site */
 	void *trap_sp;				/* the trapping function's stack pointer, before that call */
 	struct wring_trap_frame trap_frames[WRING_MAX_TRAP_FRAMES];
+
+	/* What the module's shadow stack pointers were before the invocation: a trap puts them back to that. */
+	unsigned long long stack_pointers[WRING_MAX_STACK_POINTERS];
 };
 
 /* What bridges copy, in 8-byte words. */

@@ -26,6 +26,7 @@ class HookEmitter {
     as_.jcc(kCcB, busy);
     if (manages_fpu_) begin_fpu(unusable);
     context();
+    if (can_trap_) save_stack_pointers();
     enter();
     as_.call_function(entry_.func);
     Label returned = as_.here();
@@ -132,6 +133,20 @@ class HookEmitter {
     // hook_arg_count is the host's: it depends on the tracepoint.
     if (uses(kUsesHost | kUsesArgs) && entry_.args_in_ctx)
       as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(hook_args)), kRdi);
+  }
+
+  // For the trap that may come (runtime/trap.h).
+  void save_stack_pointers() {
+    for (u32 i = 0; i < entry_.stack_pointers.size(); i++) {
+      const StackPointer& pointer = entry_.stack_pointers[i];
+      if (pointer.rests) continue;
+      as_.mov(Size::k64, kRax, vmctx_field(WRING_VMCTX_OFFSET(globals)));
+      as_.mov(Size::k64, kRax,
+              Mem{kRax, kNoReg, 0, false, static_cast<i32>(pointer.global * sizeof(void*))});
+      as_.mov(Size::k64, kRax, Mem{kRax, kNoReg, 0, false, 0});
+      as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(stack_pointers) + i * sizeof(u64)),
+                    kRax);
+    }
   }
 
   void enter() {

@@ -85,6 +85,7 @@ enum HookEvent : u32 {
 //   test and set vmctx->busy     (one instruction; if busy: return slow_path(vmctx, kHookMiss, 0))
 //   fpu_begin()                  (0: busy = 0 and a miss; only if the code uses vector registers)
 //   hook_ctx = rdi; pkt, pkt_len; hook_args (hook_arg_count is the host's: it is there already)
+//   stack_pointers               (only of programs that may leave one elsewhere without a trap)
 //   switch to vmctx->stack_top   (own_stack; it must not be null)
 //   entry_sp; memory base; fuel; call
 //                                (a trap: slow_path(vmctx, kHookTrap, reason), trap_reason = 0;
@@ -111,6 +112,7 @@ struct HookEntry {
   // C: u32 fn(void), whether vector registers may be used now; void fn(void). On the hook's own stack.
   u64 fpu_begin, fpu_end;
   u32 tail_bytes;
+  Span<const StackPointer> stack_pointers;  // those that do not rest are saved in the vmctx
 };
 Err emit_hook_entry(const HookEntry& entry, const Target& target, CodeBuilder* code, u32* offset,
                     Diag* diag);
