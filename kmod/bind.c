@@ -62,14 +62,62 @@ static int wring_bind_fail(struct wring_report *report, u32 i,
 	return -ENOLINK;
 }
 
+static const char *wring_type_name(char letter)
+{
+	switch (letter) {
+	case 'i': return "i32";
+	case 'l': return "i64";
+	case 'f': return "f32";
+	case 'd': return "f64";
+	case 'v': return "v128";
+	case 'X': return "externref";
+	case 'E': return "exnref";
+	case 'F': return "funcref";
+	default: return "...";
+	}
+}
+
+/* "(i32, i64) -> (i32)", as far as there is room. */
+static void wring_signature_print(char *out, size_t room, const char *params, const char *results)
+{
+	size_t used = 0;
+	const char *type;
+
+	used += scnprintf(out + used, room - used, "(");
+	for (type = params; *type; type++)
+		used += scnprintf(out + used, room - used, "%s%s", type == params ? "" : ", ",
+				  wring_type_name(*type));
+	used += scnprintf(out + used, room - used, ") -> (");
+	for (type = results; *type; type++)
+		used += scnprintf(out + used, room - used, "%s%s", type == results ? "" : ", ",
+				  wring_type_name(*type));
+	scnprintf(out + used, room - used, ")");
+}
+
+/* 0 if the imported function is of that type. */
+static int wring_bind_check_type(struct wring_report *report, u32 i,
+				 const struct wring_extern_desc *import, const char *params,
+				 const char *results)
+{
+	char why[128], have[48], want[48];
+
+	if (!strcmp(import->params, params) && !strcmp(import->results, results))
+		return 0;
+	wring_signature_print(have, sizeof(have), import->params, import->results);
+	wring_signature_print(want, sizeof(want), params, results);
+	snprintf(why, sizeof(why), "incompatible import type: %s instead of %s", have, want);
+	return wring_bind_fail(report, i, import, why);
+}
+
 static int wring_bind_map(const struct wring_bind_source *source,
 			  const struct wring_extern_desc *import, u32 i,
 			  struct wring_binding *binding, struct wring_report *report)
 {
+	int err = wring_bind_check_type(report, i, import, "", "i");
 	u32 m;
 
-	if (strcmp(import->params, "") || strcmp(import->results, "i"))
-		return wring_bind_fail(report, i, import, "a map handle has the type () -> i32");
+	if (err)
+		return err;
 	for (m = 0; m < source->map_count; m++) {
 		if (wring_str_is(import->name, source->maps[m].name)) {
 			binding->kind = WRING_BIND_CONSTANT;
@@ -86,29 +134,21 @@ static int wring_bind_host(const struct wring_module *module,
 			   struct wring_binding *binding, struct wring_report *report)
 {
 	const struct wring_host_function *function = wring_host_find(import);
-	int intrinsic = wring_import_is_intrinsic(module, i);
-	char why[128];
+	int intrinsic, err;
 
-	if (intrinsic < 0)
-		return wring_report_internal(report, NULL);
-	if (intrinsic) {
-		binding->kind = WRING_BIND_INTRINSIC;
-		if (!function)
-			return 0;
-	} else {
-		binding->kind = WRING_BIND_HOST;
-	}
 	if (!function)
 		return wring_bind_fail(report, i, import, "unknown import");
-	if (strcmp(import->params, function->params) ||
-	    strcmp(import->results, function->results)) {
-		snprintf(why, sizeof(why),
-			 "incompatible import type: (%s) -> (%s) instead of (%s) -> (%s)",
-			 import->params, import->results, function->params, function->results);
-		return wring_bind_fail(report, i, import, why);
-	}
+	err = wring_bind_check_type(report, i, import, function->params, function->results);
+	if (err)
+		return err;
 	if (!(function->where & source->where))
 		return wring_bind_fail(report, i, import, "not available to this type of program");
+	intrinsic = wring_import_is_intrinsic(module, i);
+	if (intrinsic < 0)
+		return wring_report_internal(report, NULL);
+	binding->kind = intrinsic	     ? WRING_BIND_INTRINSIC :
+			function->needs_hook ? WRING_BIND_HOOK_HOST :
+					       WRING_BIND_HOST;
 	binding->address = (unsigned long)function->address;
 	binding->may_trap = function->may_trap;
 	binding->may_sleep = function->may_sleep;

@@ -36,6 +36,18 @@ static bool wring_pkt_holds(const struct wring_vmctx *vmctx, u32 off, u32 len)
 	return (u64)off + len <= vmctx->pkt_len;
 }
 
+/*
+ * Whether a hook runs, else the trap is set: a start function can get here by a table, which nobody
+ * can tell when it is loaded.
+ */
+static bool wring_in_hook(struct wring_vmctx *vmctx)
+{
+	if (vmctx->hook_ctx)
+		return true;
+	vmctx->trap_reason = WRING_TRAP_PacketOutOfBounds;
+	return false;
+}
+
 /* Copies packet bytes to the guest: 0 or -EFAULT. */
 static u32 wring_host_pkt_read(struct wring_vmctx *vmctx, u32 off, u32 dst, u32 len)
 {
@@ -44,7 +56,7 @@ static u32 wring_host_pkt_read(struct wring_vmctx *vmctx, u32 off, u32 dst, u32 
 	const struct wring_nf_packet *packet;
 	int start;
 
-	if (!to)
+	if (!to || !wring_in_hook(vmctx))
 		return 0;
 	if (wring_pkt_holds(vmctx, off, len)) {
 		memcpy(to, vmctx->pkt + off, len);
@@ -64,7 +76,7 @@ static u32 wring_host_pkt_write(struct wring_vmctx *vmctx, u32 off, u32 src, u32
 {
 	const void *from = wring_guest_bytes(vmctx, src, len);
 
-	if (!from)
+	if (!from || !wring_in_hook(vmctx))
 		return 0;
 	if (!wring_pkt_holds(vmctx, off, len))
 		return -EFAULT;
@@ -91,9 +103,20 @@ static u64 wring_host_pid_tgid(struct wring_vmctx *vmctx)
 #define IN_PACKET_HOOKS (WRING_IN(WRING_PROG_XDP) | WRING_IN(WRING_PROG_NETFILTER))
 
 static const struct wring_host_function wring_host_functions[] = {
-	{ "wring", "pkt_read", "iii", "i", wring_host_pkt_read, IN_PACKET_HOOKS, .may_trap = true },
+	{ "wring", "pkt_read", "iii", "i", wring_host_pkt_read, IN_PACKET_HOOKS,
+	  .needs_hook = true, .may_trap = true },
 	{ "wring", "pkt_write", "iii", "i", wring_host_pkt_write, IN_PACKET_HOOKS,
-	  .may_trap = true },
+	  .needs_hook = true, .may_trap = true },
+	{ "wring", "pkt_len", "", "i", NULL, IN_PACKET_HOOKS },
+	{ "wring", "pkt_load8", "i", "i", NULL, IN_PACKET_HOOKS },
+	{ "wring", "pkt_load16", "i", "i", NULL, IN_PACKET_HOOKS },
+	{ "wring", "pkt_load32", "i", "i", NULL, IN_PACKET_HOOKS },
+	{ "wring", "pkt_load64", "i", "l", NULL, IN_PACKET_HOOKS },
+	{ "wring", "pkt_store8", "ii", "", NULL, IN_PACKET_HOOKS },
+	{ "wring", "pkt_store16", "ii", "", NULL, IN_PACKET_HOOKS },
+	{ "wring", "pkt_store32", "ii", "", NULL, IN_PACKET_HOOKS },
+	{ "wring", "pkt_store64", "il", "", NULL, IN_PACKET_HOOKS },
+	{ "wring", "arg", "i", "l", NULL, WRING_IN(WRING_PROG_RAW_TRACEPOINT) },
 	{ "wring", "ktime_ns", "", "l", wring_host_ktime_ns,
 	  WRING_IN_PROGRAMS | WRING_IN_INSTANCE },
 	{ "wring", "cpu_id", "", "i", wring_host_cpu_id, WRING_IN_PROGRAMS | WRING_IN_INSTANCE },

@@ -110,15 +110,17 @@ void wring_map_exit(void);
 /*
  * A C function guests can import: R address(struct wring_vmctx *, args...), called directly by generated
  * code. Types are letters as in struct wring_extern_desc. An intrinsic (core/link/intrinsics.def) of the same
- * names is expanded by the compiler and `address` is its out-of-line form.
+ * names is expanded by the compiler and `address` is its out-of-line form. Every intrinsic is in a table, which says
+ * where it may be imported. In start functions those that read a hook's data find none: no packet, no arguments.
  */
 struct wring_host_function {
 	const char *module;	/* NULL ends a table */
 	const char *name;
 	const char *params;	/* without the vmctx */
 	const char *results;
-	void *address;
+	void *address;		/* NULL: an intrinsic that always is expanded */
 	u32 where;		/* WRING_IN_* */
+	bool needs_hook;	/* no intrinsic; looks at what is there while a hook runs: not for start functions */
 	bool may_trap;		/* may set vmctx->trap_reason */
 	bool may_sleep;		/* only for WRING_PROG_MODULE and instances */
 	void (*wanted)(void);	/* called, may sleep, when a module that imports the function is loaded; or NULL */

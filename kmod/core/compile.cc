@@ -61,6 +61,7 @@ struct ModuleCompiler {
   Err array_entries(Diag* diag);
   Err array_entry(u32 func, Diag* diag);
   Err check_hook(Diag* diag);
+  Err check_start(Diag* diag);
   Err hook_entry(Diag* diag);
 };
 
@@ -143,6 +144,24 @@ Err ModuleCompiler::check_hook(Diag* diag) {
   return Err::kOk;
 }
 
+// The start function runs before any hook does.
+Err ModuleCompiler::check_start(Diag* diag) {
+  if (module.start == kNone) return Err::kOk;
+  u32 func;
+  TRY(graph.find_hook_import(module.start, &func, diag));
+  if (func == kNone) return Err::kOk;
+  for (const Import& import : module.imports) {
+    if (import.kind != ExternKind::kFunc || import.index != func) continue;
+    auto text = [](Bytes name) { return reinterpret_cast<const char*>(name.data()); };
+    auto length = [](Bytes name) { return static_cast<int>(min(name.size(), 32u)); };
+    return diag->fail(Err::kLink, module.start, import.offset,
+                      "import %u \"%.*s\" \"%.*s\" needs a hook, and start function %u calls it",
+                      static_cast<u32>(&import - module.imports.data()), length(import.module),
+                      text(import.module), length(import.name), text(import.name), module.start);
+  }
+  return Err::kOk;
+}
+
 Err ModuleCompiler::hook_entry(Diag* diag) {
   if (!request.has_hook) return Err::kOk;
   x64::HookEntry hook = request.hook;
@@ -164,6 +183,7 @@ Err ModuleCompiler::run(Arena* arena, Diag* diag) {
   }
   TRY(check_hook(diag));
   TRY(graph.build(module, request.bindings, request.type_ids, &graph_arena, diag));
+  TRY(check_start(diag));
   TRY(note_graph(arena, diag));
   TRY(adapters(diag));
   TRY(functions(diag));

@@ -125,9 +125,10 @@ Intrinsic find_intrinsic(const Module& module, const Import& import) {
 
 Err convert_binding(const Module& module, const Import& import, const wring_binding& from,
                     FunctionBinding* to, Diag* diag) {
-  if (from.kind > WRING_BIND_CONSTANT)
+  if (from.kind > WRING_BIND_HOOK_HOST)
     return diag->fail(Err::kLink, kNone, import.offset, "binding of unknown kind %u", from.kind);
-  to->kind = static_cast<BindingKind>(from.kind);
+  to->needs_hook = from.kind == WRING_BIND_HOOK_HOST;
+  to->kind = to->needs_hook ? BindingKind::kHost : static_cast<BindingKind>(from.kind);
   to->value = from.value;
   to->address = from.address;
   to->may_trap = from.may_trap != 0;

@@ -116,6 +116,7 @@ enum wring_binding_kind {
 	WRING_BIND_HOST,	/* C function `address`: R fn(struct wring_vmctx *, args...) */
 	WRING_BIND_INTRINSIC,	/* found by (module, name) in intrinsics.def; `address` is the out-of-line form */
 	WRING_BIND_CONSTANT,	/* () -> i32 returning `value` */
+	WRING_BIND_HOOK_HOST,	/* WRING_BIND_HOST, not for start functions: compiling one that leads there fails */
 };
 struct wring_binding {
 	unsigned int kind;

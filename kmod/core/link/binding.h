@@ -30,7 +30,8 @@ struct FunctionBinding {
   // (checked after the call if may_trap).
   u64 address = 0;
   bool may_trap = false;
-  bool may_sleep = false;  // FPU sections end around it
+  bool may_sleep = false;   // FPU sections end around it
+  bool needs_hook = false;  // not to be called by the start function
 };
 
 // How map intrinsics reach a map. Index = the map handle.

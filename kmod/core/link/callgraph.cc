@@ -304,6 +304,27 @@ void CallGraph::note_cost(u32 func, bool is_cycle) {
   if (!pays && cost <= kMaxUnmeteredBytes) unpaid_[func] = max(cost, kCallCost);
 }
 
+Err CallGraph::find_hook_import(u32 func, u32* out, Diag* diag) const {
+  BitSet seen;
+  Vec<u32> pending(arena_);
+  *out = kNone;
+  if (!seen.init(arena_, function_count_) || !pending.push(func)) return diag->no_memory();
+  seen.set(func);
+  while (!pending.empty()) {
+    u32 caller = pending.pop();
+    if (module_->is_imported_function(caller) && bindings_->functions[caller].needs_hook) {
+      *out = caller;
+      return Err::kOk;
+    }
+    for (u32 callee : edges_of(caller)) {
+      if (callee >= function_count_ || seen.test(callee)) continue;
+      seen.set(callee);
+      if (!pending.push(callee)) return diag->no_memory();
+    }
+  }
+  return Err::kOk;
+}
+
 u64 CallGraph::depth_of(u32 node) const {
   // Recursive functions check the stack themselves, wherever in their cycle the question comes from.
   if (node < function_count_ && recursive_.test(node) && !module_->is_imported_function(node))

@@ -48,6 +48,10 @@ class CallGraph {
   bool calls_outside() const { return calls_outside_; }
   // What the scan of the bodies finds besides.
   Span<const StackPointer> stack_pointers() const { return stack_pointers_.found(); }
+  // An imported function whose binding needs a hook and that direct calls lead to from `func`; kNone: there is none.
+  // Calls through tables and references do not count: by type they may reach about anything, and it is better to let
+  // the one trap that is made than to refuse all that might be.
+  Err find_hook_import(u32 func, u32* out, Diag* diag) const;
   // By table index: whether there is a table.grow of it.
   const BitSet& growing_tables() const { return growing_tables_; }
 

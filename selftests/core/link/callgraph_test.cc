@@ -325,5 +325,29 @@ TEST_F(CallGraphTest, KnowsWhichTablesGrow) {
   EXPECT_TRUE(graph.growing_tables().test(1));
 }
 
+TEST_F(CallGraphTest, FindsWhatNeedsAHookByDirectCallsOnly) {
+  build(R"((module
+    (type $v (func))
+    (import "m" "free" (func (type $v))) (import "m" "hook" (func (type $v)))
+    (table funcref (elem 1 3))
+    (func $leaf (call 0))
+    (func $calls (call 1))
+    (func $chain (call 2) (if (i32.const 0) (then (call 3))) (call 4))
+    (func $indirect (call_indirect (type $v) (i32.const 0)) (call 2) (call 5))
+    (func $tail (return_call 4))))");
+  functions[1].needs_hook = true;
+  Diag diag;
+  for (u32 func : {1, 3, 4, 6}) {
+    u32 found = 0;
+    ASSERT_EQ(graph.find_hook_import(func, &found, &diag), Err::kOk);
+    EXPECT_EQ(found, 1u) << func;
+  }
+  for (u32 func : {0, 2, 5}) {
+    u32 found = 0;
+    ASSERT_EQ(graph.find_hook_import(func, &found, &diag), Err::kOk);
+    EXPECT_EQ(found, kNone) << func;
+  }
+}
+
 }  // namespace
 }  // namespace wring::test

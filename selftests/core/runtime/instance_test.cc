@@ -347,6 +347,22 @@ TEST_F(InstanceTest, BindingsAreChecked) {
   wring_module_put(l.module);
 }
 
+TEST_F(InstanceTest, StartFunctionsCallNothingThatNeedsAHook) {
+  auto twice = +[](wring_vmctx*, unsigned x) -> unsigned { return 2 * x; };
+  wring_binding host = {WRING_BIND_HOOK_HOST, 0, reinterpret_cast<unsigned long long>(twice), 0, 0};
+  const std::string import = R"((module (import "m" "f" (func (param i32) (result i32)))
+    (func (export "f") (param i32) (result i32) (call 0 (local.get 0)))
+    (table 1 funcref) (elem (i32.const 0) 1))";
+  EXPECT_EQ(try_load(import + "(start $s) (func $s (drop (call 1 (i32.const 1)))))", {{}}, {host}),
+            -WRING_ERR_LINK);
+  EXPECT_STREQ(error.message, "import 0 \"m\" \"f\" needs a hook, and start function 2 calls it");
+  EXPECT_STREQ(error.function, "s");
+  wring_instance* i = load(import + R"((start $s) (func $s
+    (drop (call_indirect (param i32) (result i32) (i32.const 1) (i32.const 0))))))",
+                           {{}}, {host});
+  EXPECT_VALUE(call(i, "f", {21}), 42u);
+}
+
 TEST_F(InstanceTest, ModulesDescribeThemselves) {
   std::string bytes = wat(
       R"((module $demo
