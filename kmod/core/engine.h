@@ -278,6 +278,8 @@ unsigned int wring_module_start(const struct wring_module *module);
  * is missing or smaller than WRING_MIN_STACK_BYTES. An exception that nobody catches is the trap
  * WRING_TRAP_UncaughtException; one that the function returns a reference to is the host's to look at until the next
  * invocation. The caller keeps the task on its CPU only if it must.
+ * A trap leaves memories, tables and globals as they are, but for shadow stack pointers (link/stack_pointers.h): those
+ * of the instance and of all that are linked to it are again what they were before.
  */
 unsigned int wring_invoke(struct wring_instance *instance, unsigned int func,
 			  unsigned long long *argv, void *stack, unsigned long long stack_bytes,

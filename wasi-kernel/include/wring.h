@@ -21,8 +21,9 @@
  *
  * Packets. A packet is not part of a Wasm program's memory: it is reached by offset, and an access outside it ends
  * the program; its hook then answers the default verdict (XDP: XDP_PASS). As Wasm that is a trap, counted and
- * named by `wring prog show`; as eBPF it is an `exit` after the usual comparison with data_end, for
- * which the functions that touch packets have to be part of the program itself: declare them wring_inline.
+ * named by `wring prog show`, which leaves memory as it is and the stack as it was before; as eBPF it is an `exit`
+ * after the usual comparison with data_end, for which the functions that touch packets have to be part of the program
+ * itself: declare them wring_inline.
  *
  * Bytes. Fields of packets are big-endian on the wire and are returned as they lie there: compare them with
  * wring_htons(53), convert them with wring_ntohs().
