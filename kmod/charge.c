@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * charge.c - accounts of linear memory with the memory cgroup of whoever made it.
+ * charge.c - accounts of linear memory and executable memory with the memory cgroup of whoever made it.
  *
  * The pages themselves are allocated uncharged and charged by the range: pages that are kept for reuse change owners
- * without being looked at one by one.
+ * without being looked at one by one, and the allocator of executable memory charges nobody.
  */
 #include <linux/memcontrol.h>
+#include <linux/minmax.h>
+#include <linux/sizes.h>
 
 #include "compat.h"
 #include "ksyms.h"
 #include "wring.h"
 
 #if WRING_HAS_MEMCG
+
+/* The kernel compares what it is asked to charge with what a CPU has in stock in 32 bits: 4 GiB would be nothing. */
+#define PIECE_MAX ((size_t)SZ_1G)
 
 static struct obj_cgroup *wring_obj_cgroup_get(void)
 {
@@ -40,14 +45,25 @@ struct obj_cgroup *wring_charge_owner(void)
 /**
  * wring_charge - charge bytes to an account
  * @owner: from wring_charge_owner
- * @bytes: whole pages
+ * @bytes: whole pages, any number
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM if the cgroup is at its limit.
  */
 int wring_charge(struct obj_cgroup *owner, size_t bytes)
 {
-	return owner && bytes ? wring_k_obj_cgroup_charge(owner, WRING_GFP, bytes) : 0;
+	size_t done, piece;
+
+	if (!owner)
+		return 0;
+	for (done = 0; done < bytes; done += piece) {
+		piece = min(bytes - done, PIECE_MAX);
+		if (wring_k_obj_cgroup_charge(owner, WRING_GFP, piece)) {
+			wring_uncharge(owner, done);
+			return -ENOMEM;
+		}
+	}
+	return 0;
 }
 
 /**
@@ -59,8 +75,14 @@ int wring_charge(struct obj_cgroup *owner, size_t bytes)
  */
 void wring_uncharge(struct obj_cgroup *owner, size_t bytes)
 {
-	if (owner && bytes)
-		wring_k_obj_cgroup_uncharge(owner, bytes);
+	size_t done, piece;
+
+	if (!owner)
+		return;
+	for (done = 0; done < bytes; done += piece) {
+		piece = min(bytes - done, PIECE_MAX);
+		wring_k_obj_cgroup_uncharge(owner, piece);
+	}
 }
 
 /**

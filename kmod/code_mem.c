@@ -13,6 +13,7 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <asm/extable.h>
 
 #include "core/platform.h"
@@ -24,10 +25,16 @@
 /* The image lies at a random place among at least so many bytes more than it needs. */
 #define PLACEMENT_SLACK (PAGE_SIZE / 2)
 
-struct wring_text {
+/* A piece of executable memory. */
+struct wring_exec {
 	u8 *base;
+	u32 bytes;			/* whole pages */
+	struct obj_cgroup *owner;	/* who is charged for them */
+};
+
+struct wring_text {
+	struct wring_exec exec;		/* the code and the exception table */
 	u32 code_bytes;			/* whole pages, executable */
-	u32 total_bytes;		/* with the exception table's pages */
 	u8 *image;
 	u32 image_bytes;
 	struct bpf_prog *prog;
@@ -36,18 +43,67 @@ struct wring_text {
 
 static atomic64_t wring_text_in_use = ATOMIC64_INIT(0);
 
-static void wring_text_unmap(struct wring_text *text)
+/* ---- executable memory ---- */
+
+/*
+ * net.core.bpf_jit_limit holds for everybody, although the kernel lets those with CAP_BPF pass: there is little of this
+ * memory, and how much of it code may take is for the administrator to say.
+ */
+static int wring_exec_limit(u32 bytes)
 {
-	wring_k_bpf_jit_free_exec(text->base);
-	wring_k_bpf_jit_uncharge_modmem(text->total_bytes);
-	atomic64_sub(text->total_bytes, &wring_text_in_use);
+	if (wring_k_bpf_jit_charge_modmem(bytes))
+		return -EPERM;
+	if (atomic_long_read(wring_k_bpf_jit_current) <= READ_ONCE(*wring_k_bpf_jit_limit))
+		return 0;
+	wring_k_bpf_jit_uncharge_modmem(bytes);
+	return -EPERM;
 }
+
+/* Writable, not executable yet, charged to the caller. 0; -EPERM: over the limit; -ENOMEM. */
+static int wring_exec_alloc(struct wring_exec *exec, u32 bytes)
+{
+	int err;
+
+	err = wring_exec_limit(bytes);
+	if (err)
+		return err;
+	exec->bytes = bytes;
+	exec->owner = wring_charge_owner();
+	err = wring_charge(exec->owner, bytes);
+	if (err)
+		goto err_limit;
+	exec->base = wring_k_bpf_jit_alloc_exec(bytes);
+	if (!exec->base) {
+		err = -ENOMEM;
+		goto err_charge;
+	}
+	atomic64_add(bytes, &wring_text_in_use);
+	return 0;
+
+err_charge:
+	wring_uncharge(exec->owner, bytes);
+err_limit:
+	wring_charge_put(exec->owner);
+	wring_k_bpf_jit_uncharge_modmem(bytes);
+	return err;
+}
+
+static void wring_exec_free(struct wring_exec *exec)
+{
+	wring_k_bpf_jit_free_exec(exec->base);
+	wring_uncharge(exec->owner, exec->bytes);
+	wring_charge_put(exec->owner);
+	wring_k_bpf_jit_uncharge_modmem(exec->bytes);
+	atomic64_sub(exec->bytes, &wring_text_in_use);
+}
+
+/* ---- code of modules ---- */
 
 static void wring_text_free_work(struct work_struct *work)
 {
 	struct wring_text *text = container_of(to_rcu_work(work), struct wring_text, free_work);
 
-	wring_text_unmap(text);
+	wring_exec_free(&text->exec);
 	wring_k___bpf_prog_free(text->prog);
 	kfree(text);
 }
@@ -66,23 +122,18 @@ static int wring_text_map(struct wring_text *text, u32 image_bytes, u32 fault_co
 {
 	u64 table = (u64)fault_count * sizeof(struct exception_table_entry);
 	u64 total;
+	int err;
 
 	text->image_bytes = image_bytes;
 	text->code_bytes = round_up(image_bytes + PLACEMENT_SLACK, PAGE_SIZE);
 	total = text->code_bytes + round_up(table, PAGE_SIZE);
 	if (total > S32_MAX)
 		return -EFBIG;
-	text->total_bytes = total;
-	if (wring_k_bpf_jit_charge_modmem(total))
-		return -EPERM;
-	text->base = wring_k_bpf_jit_alloc_exec(total);
-	if (!text->base) {
-		wring_k_bpf_jit_uncharge_modmem(total);
-		return -ENOMEM;
-	}
-	atomic64_add(total, &wring_text_in_use);
-	memset(text->base, INT3, text->code_bytes);
-	text->image = text->base +
+	err = wring_exec_alloc(&text->exec, total);
+	if (err)
+		return err;
+	memset(text->exec.base, INT3, text->code_bytes);
+	text->image = text->exec.base +
 		      round_down(get_random_u32() % (text->code_bytes - image_bytes), IMAGE_ALIGN);
 	return 0;
 }
@@ -91,7 +142,7 @@ static int wring_text_map(struct wring_text *text, u32 image_bytes, u32 fault_co
 static int wring_text_fill_extable(struct wring_text *text, const struct wring_code *code,
 				   u32 count)
 {
-	struct exception_table_entry *entry = (void *)(text->base + text->code_bytes);
+	struct exception_table_entry *entry = (void *)(text->exec.base + text->code_bytes);
 	u32 i, pc, fixup;
 
 	text->prog->aux->extable = entry;
@@ -126,12 +177,13 @@ static struct bpf_prog *wring_text_prog_new(const struct wring_text *text, const
 
 static int wring_text_protect(struct wring_text *text)
 {
+	unsigned long base = (unsigned long)text->exec.base;
 	int err;
 
-	err = wring_k_set_memory_ro((unsigned long)text->base, text->total_bytes >> PAGE_SHIFT);
+	err = wring_k_set_memory_ro(base, text->exec.bytes >> PAGE_SHIFT);
 	if (err)
 		return err;
-	return wring_k_set_memory_x((unsigned long)text->base, text->code_bytes >> PAGE_SHIFT);
+	return wring_k_set_memory_x(base, text->code_bytes >> PAGE_SHIFT);
 }
 
 /**
@@ -202,7 +254,7 @@ int wring_text_place(struct wring_code *code, const char *name, const u8 tag[8],
 err_prog:
 	wring_k___bpf_prog_free(text->prog);
 err_unmap:
-	wring_text_unmap(text);
+	wring_exec_free(&text->exec);
 err_free:
 	kfree(text);
 	return err;
@@ -240,24 +292,37 @@ u64 wring_text_total(void)
 	return atomic64_read(&wring_text_in_use);
 }
 
-/*
- * Bridges between linked instances: a page each, as they are few and must be protected one by one.
- */
+/* ---- bridges between linked instances: a page each, as they are few and must be protected one by one ---- */
+
+/* Struct wring_exec by page number. */
+static DEFINE_XARRAY(wring_bridges);
+
+static unsigned long wring_bridge_key(const void *code)
+{
+	return (unsigned long)code >> PAGE_SHIFT;
+}
+
 void *wring_os_code_alloc(wring_size bytes)
 {
-	u32 total = PAGE_ALIGN(bytes);
-	void *code;
+	struct wring_exec *exec;
 
-	if (bytes > WRING_MAX_CODE_BYTES || wring_k_bpf_jit_charge_modmem(total))
+	if (bytes > WRING_MAX_CODE_BYTES)
 		return NULL;
-	code = wring_k_bpf_jit_alloc_exec(total);
-	if (!code) {
-		wring_k_bpf_jit_uncharge_modmem(total);
+	exec = kzalloc(sizeof(*exec), WRING_GFP);
+	if (!exec)
 		return NULL;
-	}
-	memset(code, 0, total);
-	atomic64_add(total, &wring_text_in_use);
-	return code;
+	if (wring_exec_alloc(exec, PAGE_ALIGN(bytes)))
+		goto err_free;
+	if (xa_err(xa_store(&wring_bridges, wring_bridge_key(exec->base), exec, WRING_GFP)))
+		goto err_exec;
+	memset(exec->base, 0, exec->bytes);
+	return exec->base;
+
+err_exec:
+	wring_exec_free(exec);
+err_free:
+	kfree(exec);
+	return NULL;
 }
 
 int wring_os_code_publish(void *code, wring_size bytes)
@@ -272,9 +337,10 @@ int wring_os_code_publish(void *code, wring_size bytes)
 
 void wring_os_code_free(void *code, wring_size bytes)
 {
-	u32 total = PAGE_ALIGN(bytes);
+	struct wring_exec *exec = xa_erase(&wring_bridges, wring_bridge_key(code));
 
-	wring_k_bpf_jit_free_exec(code);
-	wring_k_bpf_jit_uncharge_modmem(total);
-	atomic64_sub(total, &wring_text_in_use);
+	if (WARN_ON_ONCE(!exec || exec->bytes != PAGE_ALIGN(bytes)))
+		return;
+	wring_exec_free(exec);
+	kfree(exec);
 }

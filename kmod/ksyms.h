@@ -5,6 +5,7 @@
 #ifndef WRING_KSYMS_H
 #define WRING_KSYMS_H
 
+#include <linux/atomic.h>
 #include <linux/types.h>
 #include <linux/pgtable.h>
 
@@ -17,6 +18,7 @@ struct obj_cgroup;
 struct page;
 struct rethook_node;
 struct vm_struct;
+union bpf_attr;
 
 #define KSYM_FUNC(result, name, params, reason) result wring_k_##name params;
 #define KSYM_DATA(type, name, reason) extern type *wring_k_##name;
