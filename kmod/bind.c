@@ -143,6 +143,8 @@ static int wring_bind_host(const struct wring_module *module,
 		return err;
 	if (!(function->where & source->where))
 		return wring_bind_fail(report, i, import, "not available to this type of program");
+	if (wring_may_import(function))
+		return wring_bind_fail(report, i, import, "not while the kernel is locked down");
 	intrinsic = wring_import_is_intrinsic(module, i);
 	if (intrinsic < 0)
 		return wring_report_internal(report, NULL);

@@ -60,4 +60,23 @@
 #define WRING_ASSIGN_STR(dst, src) __assign_str(dst, src)
 #endif
 
+/* 6.4 has netfilter programs of its own; before, the nearest are the other ones that see packets of all protocols. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#define WRING_BPF_TYPE_NETFILTER BPF_PROG_TYPE_NETFILTER
+#else
+#define WRING_BPF_TYPE_NETFILTER BPF_PROG_TYPE_SCHED_CLS
+#endif
+
+/* 6.6: tables of sysctls know their size, and no empty entry need end them; 6.11: handlers may not change them. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define WRING_CTL_TABLE_END
+#else
+#define WRING_CTL_TABLE_END {}
+#endif
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+#define WRING_CTL_TABLE const struct ctl_table
+#else
+#define WRING_CTL_TABLE struct ctl_table
+#endif
+
 #endif /* WRING_COMPAT_H */

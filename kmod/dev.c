@@ -2,7 +2,6 @@
 /*
  * dev.c - /dev/wring and how commands get in and out: sizes, copies, errors, new file descriptors.
  */
-#include <linux/capability.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -142,15 +141,9 @@ out:
 
 /* ---- /dev/wring ---- */
 
-/* Commands of the device are for those who may load programs at all. */
-static bool wring_may_load(void)
-{
-	return capable(CAP_BPF) || capable(CAP_SYS_ADMIN);
-}
-
 static int wring_device_open(struct inode *inode, struct file *file)
 {
-	if (!wring_may_load())
+	if (!wring_may_use())
 		return -EPERM;
 	file->private_data = wring_session_new();
 	return file->private_data ? 0 : -ENOMEM;
@@ -180,6 +173,7 @@ static int wring_features(struct wring_call *call, void *arg)
 	wring_memory_count(&features->reservations, &features->reservations_pooled);
 	features->code_bytes = wring_text_total();
 	features->internal_errors = wring_recovery_count();
+	features->loads = wring_loads_state();
 	return 0;
 }
 
@@ -191,25 +185,23 @@ static int wring_device_link_attach(struct wring_call *call, void *arg)
 static void wring_device_link_undo(struct wring_call *call, void *arg)
 {
 	const struct wring_link_attach *attach = arg;
-	struct wring_link_detach detach = { .id = attach->id };
 
-	/* The caller may have detached it already. */
-	wring_link_detach(&detach);
+	wring_link_undo(attach->id);
 }
 
 static int wring_device_link_detach(struct wring_call *call, void *arg)
 {
-	return wring_link_detach(arg);
+	return wring_link_detach(arg, &call->report);
 }
 
 static int wring_device_link_info(struct wring_call *call, void *arg)
 {
-	return wring_link_info(arg);
+	return wring_link_info(arg, &call->report);
 }
 
 static int wring_device_link_next_id(struct wring_call *call, void *arg)
 {
-	return wring_link_next_id(arg);
+	return wring_link_next_id(arg, &call->report);
 }
 
 static const struct wring_command wring_device_commands[] = {
@@ -229,17 +221,19 @@ static const struct wring_command wring_device_commands[] = {
 		      .handle = wring_device_link_attach, .undo = wring_device_link_undo,
 		      WRING_ERROR_FIELDS(struct wring_link_attach)),
 	WRING_COMMAND(WRING_IOC_LINK_DETACH, struct wring_link_detach, flags,
-		      .handle = wring_device_link_detach),
+		      .handle = wring_device_link_detach,
+		      WRING_ERROR_FIELDS(struct wring_link_detach)),
 	WRING_COMMAND(WRING_IOC_LINK_NEXT_ID, struct wring_next_id, flags,
 		      .handle = wring_device_link_next_id),
 	WRING_COMMAND(WRING_IOC_LINK_INFO, struct wring_link_info, target,
-		      .handle = wring_device_link_info),
+		      .handle = wring_device_link_info,
+		      WRING_ERROR_FIELDS(struct wring_link_info)),
 };
 
 static long wring_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	/* The file may have been passed on to somebody who could not have opened it. */
-	if (!wring_may_load())
+	if (!wring_may_use())
 		return -EPERM;
 	return wring_command_run(file, wring_device_commands, ARRAY_SIZE(wring_device_commands),
 				 cmd, arg);

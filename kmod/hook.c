@@ -7,8 +7,8 @@
  * stands in for an eBPF stub is swept up when nobody else holds that stub, be it because its netdev
  * vanished or because a loader died halfway.
  */
-#include <linux/capability.h>
 #include <linux/idr.h>
+#include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
@@ -135,16 +135,15 @@ static struct wring_link *wring_link_new(struct wring_program *program,
 {
 	const struct wring_hook *hook = wring_hook_find(program->type);
 	struct wring_link *link;
+	int err;
 
 	if (!hook) {
 		wring_report_set(report, -EINVAL, "the program was not loaded for a hook");
 		return ERR_PTR(-EINVAL);
 	}
-	if (!capable(hook->type.capability) && !capable(CAP_SYS_ADMIN)) {
-		wring_report_set(report, -EPERM, "no permission to attach %s programs",
-				 hook->type.name);
-		return ERR_PTR(-EPERM);
-	}
+	err = wring_may_attach(&hook->type, report);
+	if (err)
+		return ERR_PTR(err);
 	link = kzalloc(sizeof(*link), WRING_GFP);
 	if (!link) {
 		wring_report_set(report, -ENOMEM, "out of memory");
@@ -223,44 +222,151 @@ out_put:
 	return err;
 }
 
-/*
- * With the lock held. The program's own memory outlives the grace period by itself
- * (wring_program_put); waiting here is for the caller, who is promised that the program does not
- * run any more.
- */
-static void wring_link_destroy(struct wring_link *link)
+/* With the lock held: takes a link off its hook and out of the registry, for wring_links_free. */
+static void wring_link_unhook(struct wring_link *link, struct list_head *dead)
 {
 	lockdep_assert_held(&wring_link_lock);
 	idr_remove(&wring_links, link->id);
 	link->hook->detach(link);
+	list_add(&link->dead, dead);
+}
+
+/*
+ * With the lock held. The programs' own memory outlives the grace period by itself
+ * (wring_program_put); waiting here is for the caller, who is promised that the programs do not run
+ * any more, and once for all of them.
+ */
+static void wring_links_free(struct list_head *dead)
+{
+	struct wring_link *link, *next;
+
+	lockdep_assert_held(&wring_link_lock);
+	if (list_empty(dead))
+		return;
 	synchronize_rcu();
-	wring_program_unlink(link->program);
-	kfree(link);
+	list_for_each_entry_safe(link, next, dead, dead) {
+		wring_program_unlink(link->program);
+		kfree(link);
+	}
+}
+
+/* With the lock held: the link, if it is one of this program (NULL: of any), or NULL. */
+static struct wring_link *wring_link_find(u32 id, const struct wring_program *program)
+{
+	struct wring_link *link = id <= INT_MAX ? idr_find(&wring_links, id) : NULL;
+
+	return link && (!program || link->program == program) ? link : NULL;
+}
+
+/* Detaches one link of this program (NULL: of any): 0 or -ENOENT. */
+static int wring_link_detach_one(u32 id, const struct wring_program *program)
+{
+	struct wring_link *link;
+	LIST_HEAD(dead);
+
+	mutex_lock(&wring_link_lock);
+	link = wring_link_find(id, program);
+	if (link) {
+		wring_link_unhook(link, &dead);
+		wring_links_free(&dead);
+	}
+	mutex_unlock(&wring_link_lock);
+	return link ? 0 : -ENOENT;
+}
+
+/* Detaches all there are, and says how many. Whoever attaches meanwhile was there before, or comes afterwards. */
+static u32 wring_link_detach_all(void)
+{
+	struct wring_link *link;
+	LIST_HEAD(dead);
+	u32 count = 0;
+	int id;
+
+	mutex_lock(&wring_link_lock);
+	idr_for_each_entry(&wring_links, link, id) {
+		wring_link_unhook(link, &dead);
+		count++;
+	}
+	wring_links_free(&dead);
+	mutex_unlock(&wring_link_lock);
+	return count;
+}
+
+/**
+ * wring_link_undo - take back an attachment that its maker cannot be told of
+ * @id: the link's; it may be gone already
+ *
+ * Context: process context, may sleep.
+ */
+void wring_link_undo(u32 id)
+{
+	wring_link_detach_one(id, NULL);
+}
+
+/* The program that a command gives to prove that it may: referenced; NULL without the flag; or an ERR_PTR. */
+static struct wring_program *wring_link_holder(u32 flags, int prog_fd, struct wring_report *report)
+{
+	struct wring_program *program;
+
+	if (!(flags & WRING_LINK_F_PROG_FD)) {
+		if (!prog_fd)
+			return NULL;
+		return ERR_PTR(wring_report_set(report, -EINVAL, "prog_fd without its flag"));
+	}
+	program = wring_program_get_fd(prog_fd);
+	if (IS_ERR(program))
+		wring_report_set(report, PTR_ERR(program), "prog_fd is not a program");
+	return program;
+}
+
+static int wring_link_detach_check(const struct wring_link_detach *detach,
+				   struct wring_report *report)
+{
+	bool all = detach->flags & WRING_LINK_F_ALL;
+
+	if (detach->flags & ~(WRING_LINK_F_PROG_FD | WRING_LINK_F_ALL) || detach->reserved)
+		return wring_report_set(report, -EINVAL,
+					"unknown flags or reserved fields are set");
+	if (all && (detach->id || detach->flags & WRING_LINK_F_PROG_FD))
+		return wring_report_set(report, -EINVAL, "all links, and one of them");
+	return 0;
 }
 
 /**
  * wring_link_detach - WRING_IOC_LINK_DETACH
- * @detach: the request
+ * @detach: the request; how many links it was is filled in
+ * @report: filled in on failure
  *
- * When this returns 0 the program does not run any more through that link.
+ * When this returns 0 no program runs any more through those links.
  *
  * Context: process context, may sleep.
- * Return: 0, -EINVAL or -ENOENT.
+ * Return: 0; -EINVAL, -EBADF, -EPERM or -ENOENT.
  */
-int wring_link_detach(struct wring_link_detach *detach)
+int wring_link_detach(struct wring_link_detach *detach, struct wring_report *report)
 {
-	struct wring_link *link;
-	int err = -ENOENT;
+	struct wring_program *holder;
+	int err;
 
-	if (detach->flags)
-		return -EINVAL;
-	mutex_lock(&wring_link_lock);
-	link = detach->id <= INT_MAX ? idr_find(&wring_links, detach->id) : NULL;
-	if (link) {
-		wring_link_destroy(link);
-		err = 0;
+	err = wring_link_detach_check(detach, report);
+	if (err)
+		return err;
+	holder = wring_link_holder(detach->flags, detach->prog_fd, report);
+	if (IS_ERR(holder))
+		return PTR_ERR(holder);
+	err = wring_may_detach(holder, report);
+	if (err)
+		goto out;
+	if (detach->flags & WRING_LINK_F_ALL) {
+		detach->detached = wring_link_detach_all();
+	} else {
+		err = wring_link_detach_one(detach->id, holder);
+		detach->detached = !err;
+		if (err)
+			wring_report_set(report, err, "no such link");
 	}
-	mutex_unlock(&wring_link_lock);
+out:
+	if (holder)
+		wring_program_put(holder);
 	return err;
 }
 
@@ -269,16 +375,18 @@ static bool wring_link_sweep_locked(void)
 {
 	struct wring_link *link;
 	bool left = false;
+	LIST_HEAD(dead);
 	int id;
 
 	idr_for_each_entry(&wring_links, link, id) {
 		if (!link->stub)
 			continue;
 		if (wring_stub_abandoned(link))
-			wring_link_destroy(link);
+			wring_link_unhook(link, &dead);
 		else
 			left = true;
 	}
+	wring_links_free(&dead);
 	return left;
 }
 
@@ -293,62 +401,83 @@ static void wring_link_sweep(struct work_struct *work)
 		schedule_delayed_work(&wring_link_sweep_work, SWEEP_INTERVAL);
 }
 
+static void wring_link_describe(const struct wring_link *link, struct wring_link_info *info)
+{
+	info->type = link->hook->type.type;
+	info->prog_id = link->program->id;
+	info->stub_id = link->stub ? link->stub->aux->id : 0;
+	info->ifindex = link->ifindex;
+	info->pf = link->nf_ops.pf;
+	info->hooknum = link->nf_ops.hooknum;
+	info->priority = link->nf_ops.priority;
+	info->netns_ino = link->net ? link->net->ns.inum : 0;
+	info->reserved = 0;
+	strscpy_pad(info->target, link->target, sizeof(info->target));
+}
+
 /**
  * wring_link_info - WRING_IOC_LINK_INFO
- * @info: the link's id; the rest is filled in
+ * @info: the link's id and, maybe, its program's fd; the rest is filled in
+ * @report: filled in on failure
  *
  * Context: process context, may sleep.
- * Return: 0 or -ENOENT.
+ * Return: 0; -EINVAL, -EBADF, -EPERM or -ENOENT.
  */
-int wring_link_info(struct wring_link_info *info)
+int wring_link_info(struct wring_link_info *info, struct wring_report *report)
 {
-	u32 id = info->id;
+	struct wring_program *holder;
 	struct wring_link *link;
-	int err = -ENOENT;
+	int err;
 
-	memset(info, 0, sizeof(*info));
-	info->id = id;
+	if (info->flags & ~WRING_LINK_F_PROG_FD || info->unused)
+		return wring_report_set(report, -EINVAL,
+					"unknown flags or reserved fields are set");
+	holder = wring_link_holder(info->flags, info->prog_fd, report);
+	if (IS_ERR(holder))
+		return PTR_ERR(holder);
+	err = holder ? 0 : wring_may_look_up(report);
+	if (err)
+		goto out;
 	mutex_lock(&wring_link_lock);
 	wring_link_sweep_locked();
-	link = id <= INT_MAX ? idr_find(&wring_links, id) : NULL;
-	if (link) {
-		info->type = link->hook->type.type;
-		info->prog_id = link->program->id;
-		info->stub_id = link->stub ? link->stub->aux->id : 0;
-		info->ifindex = link->ifindex;
-		info->pf = link->nf_ops.pf;
-		info->hooknum = link->nf_ops.hooknum;
-		info->priority = link->nf_ops.priority;
-		info->netns_ino = link->net ? link->net->ns.inum : 0;
-		strscpy(info->target, link->target, sizeof(info->target));
-		err = 0;
-	}
+	link = wring_link_find(info->id, holder);
+	if (link)
+		wring_link_describe(link, info);
+	else
+		err = wring_report_set(report, -ENOENT, "no such link");
 	mutex_unlock(&wring_link_lock);
+out:
+	if (holder)
+		wring_program_put(holder);
 	return err;
 }
 
 /**
  * wring_link_next_id - WRING_IOC_LINK_NEXT_ID
  * @next: the id to start behind; becomes the next link's
+ * @report: filled in if the caller may not
  *
  * Context: process context, may sleep.
- * Return: 0, -EINVAL or, after the last, -ENOENT.
+ * Return: 0, -EINVAL, -EPERM or, after the last, -ENOENT.
  */
-int wring_link_next_id(struct wring_next_id *next)
+int wring_link_next_id(struct wring_next_id *next, struct wring_report *report)
 {
-	int id, err = -ENOENT;
+	int id, err;
 
 	if (next->flags)
 		return -EINVAL;
+	err = wring_may_look_up(report);
+	if (err)
+		return err;
 	if (next->id >= INT_MAX)
 		return -ENOENT;
 	id = next->id + 1;
 	mutex_lock(&wring_link_lock);
 	wring_link_sweep_locked();
-	if (idr_get_next(&wring_links, &id)) {
+	if (idr_get_next(&wring_links, &id))
 		next->id = id;
-		err = 0;
-	}
+	else
+		err = -ENOENT;
 	mutex_unlock(&wring_link_lock);
 	return err;
 }
@@ -359,13 +488,15 @@ int wring_link_next_id(struct wring_next_id *next)
 static void __net_exit wring_hook_net_exit(struct net *net)
 {
 	struct wring_link *link;
+	LIST_HEAD(dead);
 	int id;
 
 	mutex_lock(&wring_link_lock);
 	idr_for_each_entry(&wring_links, link, id) {
 		if (link->net == net)
-			wring_link_destroy(link);
+			wring_link_unhook(link, &dead);
 	}
+	wring_links_free(&dead);
 	mutex_unlock(&wring_link_lock);
 }
 

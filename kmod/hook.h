@@ -26,6 +26,7 @@ struct wring_link {
 	bool nf_writes;			/* netfilter: the program imports packet stores */
 	u32 ifindex;
 	char target[WRING_TARGET_LEN];
+	struct list_head dead;		/* while it is being freed */
 };
 
 /*

@@ -31,6 +31,7 @@ struct wring_session_instance {
 	struct wring_module *module;
 	struct wring_code *code;
 	struct wring_instance *instance;
+	u8 tag[8];
 	struct llist_node dead;
 };
 
@@ -123,8 +124,10 @@ static void wring_session_reap(struct wring_session *session)
 	smp_mb();
 	while (!llist_empty(&session->dead) && mutex_trylock(&session->lock)) {
 		list = llist_del_all(&session->dead);
-		llist_for_each_entry(si, list, dead)
+		llist_for_each_entry(si, list, dead) {
+			wring_audit(0, si->tag, "UNLOAD");
 			wring_session_instance_drop(si);
+		}
 		mutex_unlock(&session->lock);
 		llist_for_each_entry_safe(si, next, list, dead) {
 			/* Not the last reference: the caller has one. */
@@ -269,6 +272,9 @@ static int wring_instance_build(struct wring_session_instance *si,
 	err = wring_module_new(si->session->store, bytes->data, bytes->len, &si->module, &error);
 	if (err)
 		return wring_report_engine(report, err, &error, NULL);
+	err = wring_lsm_load(WRING_PROG_MODULE, "instance", si->module, new->module, report);
+	if (err)
+		return err;
 	err = wring_instance_compile(si, imports, bytes->tag, report);
 	if (err)
 		return err;
@@ -321,6 +327,9 @@ int wring_instance_create(struct wring_call *call, void *arg)
 		return wring_report_set(&call->report, -EINVAL, "unknown flags");
 	if (new->features & ~(WRING_WASM_2 | WRING_WASM_3 | WRING_WASM_THREADS))
 		return wring_report_set(&call->report, -EINVAL, "unknown features");
+	err = wring_may_load(NULL, &call->report);
+	if (err)
+		return err;
 	si = kzalloc(sizeof(*si), WRING_GFP);
 	if (!si)
 		return wring_report_set(&call->report, -ENOMEM, "out of memory");
@@ -340,11 +349,17 @@ int wring_instance_create(struct wring_call *call, void *arg)
 		err = wring_instance_build(si, new, &bytes, &imports, &call->report);
 	if (err || validate)
 		goto err_drop;
+	/* It may have come to be refused meanwhile. */
+	err = wring_loads_check(&call->report);
+	if (err)
+		goto err_drop;
 	file = anon_inode_getfile("[wring-instance]", &wring_instance_fops, si, O_RDWR | O_CLOEXEC);
 	if (IS_ERR(file)) {
 		err = wring_report_set(&call->report, PTR_ERR(file), "no file for the instance");
 		goto err_drop;
 	}
+	memcpy(si->tag, bytes.tag, sizeof(si->tag));
+	wring_audit(0, si->tag, "LOAD");
 	refcount_inc(&session->refs);
 	mutex_unlock(&session->lock);
 	wring_session_reap(session);
@@ -384,7 +399,8 @@ static int wring_instance_invoke(struct wring_call *call, void *arg)
 	int err;
 
 	wring_instance_invokee(si, &target);
-	err = wring_invokee_invoke(&target, arg, &call->report);
+	err = wring_may_run(NULL, &call->report) ?:
+		      wring_invokee_invoke(&target, arg, &call->report);
 	wring_session_reap(si->session);
 	return err;
 }

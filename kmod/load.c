@@ -363,6 +363,9 @@ int wring_program_build(struct wring_program *program, const struct wring_prog_l
 	err = wring_program_decode(program, load, report);
 	if (err)
 		return err;
+	err = wring_lsm_load(program->type, program->name, program->module, load->module, report);
+	if (err)
+		return err;
 	err = wring_program_bind_maps(program, load, report);
 	if (err)
 		return err;

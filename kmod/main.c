@@ -45,11 +45,16 @@ static int __init wring_init(void)
 	err = wring_hook_init();
 	if (err)
 		goto err_map;
-	err = wring_device_init();
+	err = wring_loads_init();
 	if (err)
 		goto err_hook;
+	err = wring_device_init();
+	if (err)
+		goto err_loads;
 	return 0;
 
+err_loads:
+	wring_loads_exit();
 err_hook:
 	wring_hook_exit();
 err_map:
@@ -62,6 +67,7 @@ err_wq:
 static void __exit wring_exit(void)
 {
 	wring_device_exit();
+	wring_loads_exit();
 	wring_program_exit();
 	wring_deferred_drain();
 	wring_hook_exit();

@@ -3,7 +3,6 @@
  * program.c - the registry of loaded programs: ids, references, file descriptors, information.
  */
 #include <linux/anon_inodes.h>
-#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/file.h>
@@ -48,6 +47,7 @@ void wring_program_put(struct wring_program *program)
 {
 	if (!refcount_dec_and_test(&program->refs))
 		return;
+	wring_audit(program->id, program->tag, "UNLOAD");
 	INIT_RCU_WORK(&program->free_work, wring_program_free_work);
 	queue_rcu_work(wring_wq, &program->free_work);
 }
@@ -184,10 +184,6 @@ static int wring_load_check(const struct wring_prog_load *load, const struct wri
 	if (load->type != WRING_PROG_MODULE && !hook)
 		return wring_report_set(report, -EOPNOTSUPP,
 					"no programs of type %u on this kernel", load->type);
-	if (hook && !capable(hook->capability) && !capable(CAP_SYS_ADMIN))
-		return wring_report_set(report, -EPERM, "%s programs need %s", hook->name,
-					hook->capability == CAP_NET_ADMIN ? "CAP_NET_ADMIN" :
-									    "CAP_PERFMON");
 	if (!wring_name_valid(load->name))
 		return wring_report_set(report, -EINVAL,
 					"name: 1 to %u letters, digits, '_', '.', '-'",
@@ -229,10 +225,14 @@ static struct wring_program *wring_program_alloc(const struct wring_prog_load *l
 	return program;
 }
 
-static int wring_program_register(struct wring_program *program)
+/* Gives it an id, unless loads have come to be refused while it was built. */
+static int wring_program_register(struct wring_program *program, struct wring_report *report)
 {
-	int id;
+	int id, err;
 
+	err = wring_loads_check(report);
+	if (err)
+		return err;
 	mutex_lock(&wring_program_lock);
 	id = idr_alloc_cyclic(&wring_programs, program, 1, 0, WRING_GFP);
 	if (id > 0) {
@@ -240,7 +240,7 @@ static int wring_program_register(struct wring_program *program)
 		wring_programs_loaded++;
 	}
 	mutex_unlock(&wring_program_lock);
-	return min(id, 0);
+	return id > 0 ? 0 : wring_report_set(report, id, "no id for the program");
 }
 
 static void wring_program_keep(struct wring_program *program)
@@ -285,23 +285,21 @@ int wring_program_load(struct wring_call *call, void *arg)
 	struct wring_program *program;
 	int err;
 
-	err = wring_load_check(load, hook, &call->report);
+	err = wring_may_load(hook, &call->report) ?: wring_load_check(load, hook, &call->report);
 	if (err)
 		return err;
 	program = wring_program_alloc(load, hook);
 	if (!program)
 		return wring_report_set(&call->report, -ENOMEM, "out of memory");
 	err = wring_program_build(program, load, &call->report);
-	if (!err) {
-		err = wring_program_register(program);
-		if (err)
-			wring_report_set(&call->report, err, "no id for the program");
-	}
+	if (!err)
+		err = wring_program_register(program, &call->report);
 	if (err) {
 		wring_program_destroy(program);
 		kfree(program);
 		return err;
 	}
+	wring_audit(program->id, program->tag, "LOAD");
 	err = wring_program_file_new(call, program);
 	if (err) {
 		wring_program_put(program);
@@ -348,16 +346,20 @@ static struct wring_program *wring_program_next(u32 *id)
  * @arg: struct wring_next_id
  *
  * Context: may sleep.
- * Return: 0, -EINVAL or, after the last, -ENOENT.
+ * Return: 0, -EINVAL, -EPERM or, after the last, -ENOENT.
  */
 int wring_program_next_id(struct wring_call *call, void *arg)
 {
 	struct wring_next_id *next = arg;
 	u32 id = next->id + 1;
 	bool found;
+	int err;
 
 	if (next->flags)
 		return -EINVAL;
+	err = wring_may_look_up(&call->report);
+	if (err)
+		return err;
 	if (next->id >= INT_MAX)
 		return -ENOENT;
 	mutex_lock(&wring_program_lock);
@@ -385,6 +387,9 @@ int wring_program_open(struct wring_call *call, void *arg)
 
 	if (open->flags)
 		return -EINVAL;
+	err = wring_may_look_up(&call->report);
+	if (err)
+		return err;
 	if (open->id > INT_MAX)
 		return -ENOENT;
 	mutex_lock(&wring_program_lock);
@@ -414,11 +419,12 @@ u32 wring_program_count(void)
 
 static int wring_program_unload(struct wring_call *call, void *arg)
 {
+	struct wring_program *program = call->file->private_data;
 	const struct wring_prog_unload *unload = arg;
 
 	if (unload->flags || unload->reserved)
 		return -EINVAL;
-	return wring_program_unkeep(call->file->private_data);
+	return wring_may_run(program->hook, &call->report) ?: wring_program_unkeep(program);
 }
 
 static void wring_program_sum(struct wring_program *program, struct wring_prog_info *info)
@@ -475,7 +481,7 @@ static int wring_program_info(struct wring_call *call, void *arg)
 	info->compile_ns = program->compile_ns;
 	info->module_bytes = program->module_bytes;
 	info->code_bytes = wring_text_bytes(program->text);
-	if (wring_k_kallsyms_show_value(current_cred()))
+	if (wring_may_see_addresses())
 		info->code_address = (unsigned long)wring_text_address(program->text);
 	info->fuel = program->fuel;
 	info->instances = program->instance_count;
@@ -495,11 +501,13 @@ static int wring_program_code(struct wring_call *call, void *arg)
 	struct wring_program *program = call->file->private_data;
 	struct wring_prog_code *code = arg;
 	u64 bytes = wring_text_bytes(program->text);
+	int err;
 
 	if (code->reserved)
 		return -EINVAL;
-	if (!capable(CAP_SYS_ADMIN) || !wring_k_kallsyms_show_value(current_cred()))
-		return -EPERM;
+	err = wring_may_read_code();
+	if (err)
+		return err;
 	if (copy_to_user(u64_to_user_ptr(code->buffer), wring_text_address(program->text),
 			 min(bytes, code->bytes)))
 		return -EFAULT;
@@ -533,7 +541,8 @@ static int wring_program_run(struct wring_call *call, void *arg)
 	if (!program->hook || !program->hook->run)
 		return wring_report_set(&call->report, -EOPNOTSUPP,
 					"this type of program has no test run");
-	return program->hook->run(program, run, &call->report);
+	return wring_may_run(program->hook, &call->report) ?:
+		       program->hook->run(program, run, &call->report);
 }
 
 static int wring_program_invokee(struct wring_call *call, struct wring_invokee *target)
@@ -561,7 +570,7 @@ static int wring_program_invoke(struct wring_call *call, void *arg)
 {
 	struct wring_invokee target;
 
-	return wring_program_invokee(call, &target) ?:
+	return wring_program_invokee(call, &target) ?: wring_may_run(NULL, &call->report) ?:
 		       wring_invokee_invoke(&target, arg, &call->report);
 }
 

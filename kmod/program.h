@@ -15,6 +15,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/refcount.h>
+#include <linux/security.h>
 #include <linux/seqlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
@@ -123,6 +124,11 @@ struct wring_host_function {
 	bool needs_hook;	/* no intrinsic; looks at what is there while a hook runs: not for start functions */
 	bool may_trap;		/* may set vmctx->trap_reason */
 	bool may_sleep;		/* only for WRING_PROG_MODULE and instances */
+	/*
+	 * What it reaches beyond the guest: LOCKDOWN_BPF_READ_KERNEL (kernel memory of the guest's choice),
+	 * LOCKDOWN_BPF_WRITE_USER, or LOCKDOWN_NONE. A kernel that is locked down has no such function.
+	 */
+	enum lockdown_reason reach;
 	void (*wanted)(void);	/* called, may sleep, when a module that imports the function is loaded; or NULL */
 };
 
@@ -161,9 +167,11 @@ void wring_hook_exit(void);
 
 /* The link commands of uapi/wring.h. The struct is in kernel memory and copied back on success. May sleep. */
 int wring_link_attach(struct wring_link_attach *attach, struct wring_report *report);
-int wring_link_detach(struct wring_link_detach *detach);
-int wring_link_info(struct wring_link_info *info);
-int wring_link_next_id(struct wring_next_id *next);
+int wring_link_detach(struct wring_link_detach *detach, struct wring_report *report);
+/* Detaches a link that the caller has made, if it is still there. */
+void wring_link_undo(u32 id);
+int wring_link_info(struct wring_link_info *info, struct wring_report *report);
+int wring_link_next_id(struct wring_next_id *next, struct wring_report *report);
 
 /* ---- programs ---- */
 

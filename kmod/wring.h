@@ -47,6 +47,41 @@ void wring_recovery_init(void);
 /* How many invariants of the engine were found broken. */
 u64 wring_recovery_count(void);
 
+/* ---- authority.c: who may do what. Process context, but for wring_audit ---- */
+
+/* Whether the caller may open and use /dev/wring. */
+bool wring_may_use(void);
+/*
+ * Whether it may load programs for a hook (NULL: for none), run them by hand or unload them, attach them. 0 or -EPERM
+ * with the report filled in.
+ */
+int wring_may_load(const struct wring_hook_type *hook, struct wring_report *report);
+int wring_may_run(const struct wring_hook_type *hook, struct wring_report *report);
+int wring_may_attach(const struct wring_hook_type *hook, struct wring_report *report);
+/* Likewise detach a link of a program of which it holds an fd; NULL: a link given by id. */
+int wring_may_detach(const struct wring_program *held, struct wring_report *report);
+/* Whether it may find and open by id what others made: 0 or -EPERM with the report filled in. */
+int wring_may_look_up(struct wring_report *report);
+/* Whether it may know addresses of code, and (0 or -EPERM) read the code. */
+bool wring_may_see_addresses(void);
+int wring_may_read_code(void);
+/* Whether lockdown leaves guests a host function: 0 or -EPERM. Asked when a module that imports it is loaded. */
+int wring_may_import(const struct wring_host_function *function);
+/* Asks security modules: 0 or a negative errno with the report filled in. `user` is where the module came from. */
+int wring_lsm_load(u32 type, const char *name, const struct wring_module *module, u64 user,
+		   struct wring_report *report);
+/* An audit record of a program (id 0: an instance) that came or went. Any context but NMI. */
+void wring_audit(u32 id, const u8 tag[8], const char *op);
+
+/* ---- loads.c: the administrator's switch ---- */
+
+int wring_loads_init(void);
+void wring_loads_exit(void);
+/* enum wring_loads. Any context. */
+u32 wring_loads_state(void);
+/* 0, or -EPERM with the report filled in while loads are refused. Any context. */
+int wring_loads_check(struct wring_report *report);
+
 /* ---- linear_mem.c: wring_os_memory_* ---- */
 
 void wring_memory_init(void);
@@ -61,7 +96,7 @@ struct obj_cgroup;
 /* The caller's account, or NULL if nobody counts; to be put. */
 struct obj_cgroup *wring_charge_owner(void);
 void wring_charge_put(struct obj_cgroup *owner);
-/* Whole pages. 0 or -ENOMEM. May sleep. */
+/* Whole pages, any number. 0 or -ENOMEM. May sleep. */
 int wring_charge(struct obj_cgroup *owner, size_t bytes);
 void wring_uncharge(struct obj_cgroup *owner, size_t bytes);
 

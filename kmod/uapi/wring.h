@@ -64,8 +64,17 @@ struct wring_features {
 	__aligned_u64 code_bytes;	/* out: executable memory in use */
 	__aligned_u64 reserved;
 	__aligned_u64 internal_errors;	/* out: faults of the engine itself since it was loaded */
+	__u32 loads;		/* out: enum wring_loads */
+	__u32 unused;		/* out: 0 */
 };
 #define WRING_ABI_VERSION	1
+
+/* Whether programs and instances may be loaded: the module parameter `loads`, and the sysctl wring.loads. */
+enum wring_loads {
+	WRING_LOADS_ALLOWED,
+	WRING_LOADS_REFUSED,
+	WRING_LOADS_LOCKED,	/* refused until the module is loaded anew */
+};
 
 #define WRING_MITIGATION_RETPOLINE	(1u << 0)
 #define WRING_MITIGATION_RETURN_THUNK	(1u << 1)
@@ -94,7 +103,7 @@ struct wring_map_ref {
 /* default_verdict is given; without it the hook's own applies. */
 #define WRING_PROG_F_DEFAULT_VERDICT	(1u << 1)
 
-/* Returns a program fd (O_CLOEXEC). */
+/* Returns a program fd (O_CLOEXEC). EPERM while wring.loads refuses it, as WRING_IOC_INSTANCE_NEW. */
 struct wring_prog_load {
 	__aligned_u64 module;		/* in: the WebAssembly binary */
 	__aligned_u64 module_bytes;
@@ -116,9 +125,9 @@ struct wring_prog_load {
 	char entry[WRING_EXPORT_LEN];
 };
 
-/* ---- programs by id ---- */
+/* ---- programs by id: CAP_SYS_ADMIN ---- */
 
-/* The smallest id above `id`; ENOENT after the last. */
+/* Also of links. The smallest id above `id`; ENOENT after the last. */
 struct wring_next_id {
 	__u32 id;		/* in, out */
 	__u32 flags;		/* must be 0 */
@@ -201,13 +210,19 @@ struct wring_prog_module {
 
 /* ---- WRING_IOC_PROG_UNLOAD (program fd) ---- */
 
-/* Takes WRING_PROG_F_KEEP back: the program goes with its last fd and link. EBUSY while it is attached. */
+/*
+ * Takes WRING_PROG_F_KEEP back: the program goes with its last fd and link. EBUSY while it is attached. Needs the
+ * capabilities that loading needs.
+ */
 struct wring_prog_unload {
 	__u32 flags;		/* must be 0 */
 	__u32 reserved;
 };
 
-/* ---- WRING_IOC_PROG_RUN (program fd): one hook invocation, or many, on given input ---- */
+/*
+ * ---- WRING_IOC_PROG_RUN (program fd): one hook invocation, or many, on given input. Needs the capabilities that
+ * loading needs ----
+ */
 
 struct wring_prog_run {
 	__aligned_u64 data_in;		/* packet hooks: the packet; raw tracepoints: __u64 arguments */
@@ -255,7 +270,7 @@ struct wring_instance_new {
 	__u32 features;
 };
 
-/* ---- WRING_IOC_INVOKE (instance fd, or fd of a WRING_PROG_MODULE program) ---- */
+/* ---- WRING_IOC_INVOKE (instance fd, or fd of a WRING_PROG_MODULE program): CAP_BPF ---- */
 
 /*
  * A trap of the guest is not a failure of the command: it returns 0 with `trap` set. Values are 64 bits each,
@@ -301,7 +316,12 @@ struct wring_export_get {
 
 #define WRING_TARGET_LEN	128
 
-/* Netfilter hooks, as in linux/netfilter.h. */
+/* prog_fd is given, the link's program's: it stands for CAP_SYS_ADMIN. Other programs' links are ENOENT. */
+#define WRING_LINK_F_PROG_FD	(1u << 0)
+/* WRING_IOC_LINK_DETACH: all links there are, of whatever program. CAP_SYS_ADMIN. */
+#define WRING_LINK_F_ALL	(1u << 1)
+
+/* Needs the hook's capability (CAP_NET_ADMIN or CAP_PERFMON). Netfilter hooks, as in linux/netfilter.h. */
 struct wring_link_attach {
 	__s32 prog_fd;		/* in */
 	__u32 flags;		/* must be 0 */
@@ -317,11 +337,21 @@ struct wring_link_attach {
 	char target[WRING_TARGET_LEN];	/* in: raw tracepoints: its name; others: for display */
 };
 
+/*
+ * Needs CAP_SYS_ADMIN or, with WRING_LINK_F_PROG_FD, the hook's capability. When it returns, no program runs any more
+ * through what was detached.
+ */
 struct wring_link_detach {
-	__u32 id;
-	__u32 flags;		/* must be 0 */
+	__u32 id;		/* in: 0 with WRING_LINK_F_ALL */
+	__u32 flags;		/* in: WRING_LINK_F_* */
+	__s32 prog_fd;		/* in: with WRING_LINK_F_PROG_FD, else 0 */
+	__u32 detached;		/* out: how many links */
+	__aligned_u64 error;		/* out: struct wring_error_info, or NULL */
+	__u32 error_bytes;
+	__u32 reserved;
 };
 
+/* Needs CAP_SYS_ADMIN, or WRING_LINK_F_PROG_FD. */
 struct wring_link_info {
 	__u32 id;		/* in */
 	__u32 type;		/* out: enum wring_prog_type */
@@ -334,6 +364,11 @@ struct wring_link_info {
 	__aligned_u64 netns_ino;	/* netfilter: the network namespace's inode number */
 	__aligned_u64 reserved;
 	char target[WRING_TARGET_LEN];
+	__u32 flags;		/* in: WRING_LINK_F_PROG_FD */
+	__s32 prog_fd;		/* in: with it, else 0 */
+	__aligned_u64 error;		/* out: struct wring_error_info, or NULL */
+	__u32 error_bytes;
+	__u32 unused;		/* must be 0 */
 };
 
 /* ---- commands ---- */

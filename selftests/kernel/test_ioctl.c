@@ -180,8 +180,16 @@ static int issue(const struct subject *s, size_t size, void *arg)
 /* Of the struct's first version. */
 static size_t first_size(const struct subject *s)
 {
-	return s->command == WRING_IOC_FEATURES ? offsetof(struct wring_features, internal_errors) :
-						  s->size;
+	switch (s->command) {
+	case WRING_IOC_FEATURES:
+		return offsetof(struct wring_features, internal_errors);
+	case WRING_IOC_LINK_DETACH:
+		return offsetof(struct wring_link_detach, prog_fd);
+	case WRING_IOC_LINK_INFO:
+		return offsetof(struct wring_link_info, flags);
+	default:
+		return s->size;
+	}
 }
 
 static void test_subject(const struct subject *s)
@@ -354,7 +362,35 @@ static void test_other_flags(void)
 	struct wring_invoke invoke = { .flags = 1 };
 	struct wring_prog_run run = { .flags = 1 };
 	struct wring_instance_new new = {};
+	struct wring_link_detach detach = { .flags = 1u << 31 };
+	struct wring_link_info link = { .flags = WRING_LINK_F_ALL };
 
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_DETACH, &detach), -EINVAL, "detach: flags");
+	detach = (struct wring_link_detach) { .reserved = 1 };
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_DETACH, &detach), -EINVAL, "detach: reserved");
+	detach = (struct wring_link_detach) { .id = 1, .prog_fd = program };
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_DETACH, &detach), -EINVAL,
+	       "detach: a program without the flag");
+	detach = (struct wring_link_detach) { .id = 1, .flags = WRING_LINK_F_ALL };
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_DETACH, &detach), -EINVAL,
+	       "detach: all, and one");
+	detach = (struct wring_link_detach) { .flags = WRING_LINK_F_ALL | WRING_LINK_F_PROG_FD,
+					      .prog_fd = program };
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_DETACH, &detach), -EINVAL,
+	       "detach: all, and a program's");
+	detach = (struct wring_link_detach) { .id = 1, .flags = WRING_LINK_F_PROG_FD,
+					      .prog_fd = -1 };
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_DETACH, &detach), -EBADF,
+	       "detach: a program that is not open");
+	detach.prog_fd = device;
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_DETACH, &detach), -EINVAL,
+	       "detach: a program that is none");
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_INFO, &link), -EINVAL, "link info: flags");
+	link = (struct wring_link_info) { .unused = 1 };
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_INFO, &link), -EINVAL, "link info: reserved");
+	link = (struct wring_link_info) { .flags = WRING_LINK_F_PROG_FD, .prog_fd = instance };
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_INFO, &link), -EINVAL,
+	       "link info: a program that is none");
 	tap_eq(device_ioctl(device, WRING_IOC_PROG_NEXT_ID, &next), -EINVAL, "next id: flags");
 	tap_eq(device_ioctl(device, WRING_IOC_PROG_OPEN, &open), -EINVAL, "prog open: flags");
 	tap_eq(device_ioctl(program, WRING_IOC_PROG_UNLOAD, &unload), -EINVAL,
