@@ -48,11 +48,22 @@ Fd open_device() {
   throw system_error(what, err);
 }
 
+namespace {
+// Ids are everybody's, so only the administrator may use them, as eBPF's: what that means is said where it is refused.
+Failure id_error(const std::string& what, int err) {
+  if (err != EPERM) return system_error(what, err);
+  Failure failure(what + ": finding programs and links by id or name needs CAP_SYS_ADMIN");
+  failure.error = err;
+  return failure;
+}
+}  // namespace
+
 std::vector<std::uint32_t> list_ids(const Fd& device, unsigned long request) {
   std::vector<std::uint32_t> ids;
   wring_next_id next{};
   while (ioctl(device.get(), request, &next) == 0) ids.push_back(next.id);
-  if (errno != ENOENT) throw system_error("list ids", errno);
+  if (errno != ENOENT)
+    throw id_error(request == WRING_IOC_LINK_NEXT_ID ? "list links" : "list programs", errno);
   return ids;
 }
 
@@ -65,7 +76,7 @@ int look_up(const Fd& device, unsigned long request, Argument* argument, const c
   int err = errno;
   std::string id = std::to_string(argument->id);
   Failure failure = err == ENOENT ? Failure(std::string("no ") + kind + " has the id " + id)
-                                  : system_error(kind + (" " + id), err);
+                                  : id_error(kind + (" " + id), err);
   failure.error = err;
   throw failure;
 }
@@ -133,6 +144,8 @@ void unload_program(const Fd& program, const std::string& name) {
   if (ioctl(program.get(), WRING_IOC_PROG_UNLOAD, &unload) == 0) return;
   if (errno == EBUSY)
     throw Failure("program " + name + " is attached: detach it first (wring link show)");
+  if (errno == EPERM)
+    throw Failure("unload " + name + ": needs the capabilities that loading needs (wring --help)");
   throw system_error("unload " + name, errno);
 }
 

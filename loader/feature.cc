@@ -22,6 +22,15 @@ constexpr BitName kMitigations[] = {{WRING_MITIGATION_RETPOLINE, "retpoline"},
                                     {WRING_MITIGATION_IBT, "ibt"},
                                     {WRING_MITIGATION_BLINDING, "constant_blinding"}};
 
+std::string loads_name(std::uint32_t loads) {
+  switch (loads) {
+    case WRING_LOADS_ALLOWED: return "allowed";
+    case WRING_LOADS_REFUSED: return "refused";
+    case WRING_LOADS_LOCKED: return "locked";
+    default: return "state " + std::to_string(loads);
+  }
+}
+
 template <std::size_t N>
 Json names_of(std::uint32_t bits, const BitName (&names)[N]) {
   Json list = Json::array();
@@ -61,11 +70,14 @@ int feature(Words words, const Output& out) {
   json["reservations_pooled"] = features.reservations_pooled;
   json["bytes_code"] = features.code_bytes;
   json["internal_errors"] = features.internal_errors;
+  json["loads"] = loads_name(features.loads);
   if (out.json()) {
     out.print(json);
     return 0;
   }
   say("interface version %u\n", features.abi);
+  say("new programs (sysctl wring.loads): %s%s\n", loads_name(features.loads).c_str(),
+      features.loads == WRING_LOADS_LOCKED ? " until the module is reloaded" : "");
   say("programs that can be loaded: %s\n", joined(json["prog_types"]).c_str());
   say("programs that can be attached: %s\n", joined(json["link_types"]).c_str());
   say("CPU features in use: %s\n", joined(json["cpu"]).c_str());

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <functional>
 #include <iterator>
+#include <utility>
 
 #include "loader/attach.h"
 #include "loader/commands.h"
@@ -104,6 +105,46 @@ void detach(const Fd& device, const wring_link_info& info) {
   detach_in_module(device, info.id);
 }
 
+// All links that exist at the moment.
+std::vector<wring_link_info> all_links(const Fd& device) {
+  std::vector<wring_link_info> all;
+  for (std::uint32_t id : list_ids(device, WRING_IOC_LINK_NEXT_ID)) {
+    try {
+      all.push_back(link_info(device, id));
+    } catch (const Failure& failure) {
+      // Detached since it was listed.
+      if (failure.error != ENOENT) throw;
+    }
+  }
+  return all;
+}
+
+// All programs stop together, links that are being made included; then what stood in for them at interfaces goes. That
+// is not the order for a single one, but whoever asks for this is in a hurry. A stub that cannot be reached stays, and
+// answers its program's default verdict.
+std::uint32_t detach_all(const Fd& device) {
+  std::vector<std::pair<std::uint32_t, Fd>> stubs;
+  std::optional<Failure> failed;
+  auto attempt = [&](auto action) {
+    try {
+      action();
+    } catch (const Failure& failure) {
+      if (!failed) failed = failure;
+    }
+  };
+  attempt([&] {
+    for (const wring_link_info& info : all_links(device))
+      if (info.stub_id) attempt([&] { stubs.emplace_back(info.stub_id, open_stub(info.stub_id)); });
+  });
+  wring_link_detach detach{};
+  detach.flags = WRING_LINK_F_ALL;
+  command(device.get(), WRING_IOC_LINK_DETACH, &detach, "detach all links");
+  for (const auto& [id, stub] : stubs)
+    if (stub) attempt([&] { detach_xdp_stub(stub, id); });
+  if (failed) throw *failed;
+  return detach.detached;
+}
+
 // Binds the program, and its stub if it has one, to the hook; returns the link, which lasts.
 wring_link_info attach(const Fd& device, const FoundProgram& program,
                        const AttachRequest& request) {
@@ -175,20 +216,6 @@ std::uint32_t take_link(Words* words) {
   return id;
 }
 
-// All links that exist at the moment.
-std::vector<wring_link_info> all_links(const Fd& device) {
-  std::vector<wring_link_info> all;
-  for (std::uint32_t id : list_ids(device, WRING_IOC_LINK_NEXT_ID)) {
-    try {
-      all.push_back(link_info(device, id));
-    } catch (const Failure& failure) {
-      // Detached since it was listed.
-      if (failure.error != ENOENT) throw;
-    }
-  }
-  return all;
-}
-
 }  // namespace
 
 int link_attach(Words words, const Output& out) {
@@ -234,6 +261,15 @@ int link_show(Words words, const Output& out) {
 }
 
 int link_detach(Words words, const Output& out) {
+  if (words.accept({"all"})) {
+    words.end();
+    std::uint32_t detached = detach_all(open_device());
+    if (out.json())
+      out.print(Json{{"detached", detached}});
+    else
+      say("Detached %u link%s\n", detached, detached == 1 ? "" : "s");
+    return 0;
+  }
   std::uint32_t id = take_link(&words);
   Fd device = open_device();
   detach(device, link_info(device, id));

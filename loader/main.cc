@@ -60,7 +60,8 @@ constexpr Verb kVerbs[] = {
      "       PROG netfilter HOOK [family ipv4|ipv6|inet] [prio N]",
      "HOOK: prerouting | input | forward | output | postrouting", link_attach},
     {"link", "show", "List attachments, or show one", "[id N]", "", link_show},
-    {"link", "detach", "Detach a program from a hook", "id N", "", link_detach},
+    {"link", "detach", "Detach a program from a hook", "id N | all",
+     "all: every program from every hook, at once", link_detach},
     {"map", "show", "List the BPF maps of loaded programs, or show one", "[MAP]", kMapSyntax,
      map_show},
     {"map", "dump", "Print a map's entries", "MAP [nonzero]",
@@ -119,6 +120,9 @@ int run(int argc, char** argv, Output* out) {
   app.require_subcommand(1);
   app.footer(
       "Commands and keywords may be abbreviated.\n"
+      "Loading and running need CAP_BPF, and CAP_NET_ADMIN (xdp, netfilter) or CAP_PERFMON\n"
+      "(raw_tracepoint); programs and links are found by id or name with CAP_SYS_ADMIN only.\n"
+      "The administrator may refuse loads: sysctl wring.loads, see wring feature.\n"
       "Exit status: 0, 1 (failed), 2 (usage), 134 (the program trapped).");
 
   std::vector<std::string> words;

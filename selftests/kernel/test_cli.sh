@@ -455,6 +455,19 @@ for id in $(link_ids); do
 done
 check 'no link is left' [ -z "$(wring link show)" ]
 
+ip link add cli0 type dummy
+for i in 1 2 3; do
+	works '^[0-9]+: netfilter' link attach nf netfilter input prio $i
+done
+works '^[0-9]+: raw_tracepoint' link attach count raw_tracepoint sys_enter
+works '^[0-9]+: xdp' link attach block xdp dev cli0
+works '^Detached 5 links$' link detach all
+check 'no link is left' [ -z "$(wring link show)" ]
+check '... nor a stub at the interface' [ "$(ip link show cli0 | grep -c xdp)" -eq 0 ]
+json '^\{"detached":0\}$' link detach all
+fails 2 "unexpected 'links'" link detach all links
+ip link del cli0
+
 # ---- failures on the way out, deaths on the way in ----
 
 ip link add cli0 type dummy
@@ -528,7 +541,13 @@ su -s /bin/sh nobody -c 'wring prog show' >"$tmp/out" 2>"$tmp/err" || status=$?
 check 'an unprivileged user is refused' failed_with 1 'permission denied'
 works 'mitigations in generated code' feature
 works 'faults of the engine itself: 0' feature
-json '"internal_errors":0' feature
+json '"internal_errors":0,"loads":"allowed"' feature
+works 'sysctl wring.loads\): allowed$' feature
+echo refused >/proc/sys/wring/loads
+works 'sysctl wring.loads\): refused$' feature
+json '"loads":"refused"' feature
+fails_json 1 'xdp_pass.wasm: the administrator refuses loads \(wring.loads = refused\)' prog load "$guest/xdp_pass.wasm"
+echo allowed >/proc/sys/wring/loads
 json '"abi":1,"prog_types":\["module","xdp","raw_tracepoint","netfilter"\]' feature
 if [ -e /wring.ko ] && rmmod wring; then
 	fails_json 1 'the wring module is not loaded' prog show
