@@ -184,7 +184,7 @@ $(BUILD)/guest/$(call guest-name,$(1)).bpf.o: $(1) $(guest-hdr) Makefile
 	@$$(CLANG) $$(bpf-flags) -c -o $$@ $$<
 endef
 $(foreach s,$(guest-src),$(eval $(call guest-rules,$(s))))
-$(BUILD)/guest/cli_lines.wasm: wasm-flags += -g
+$(BUILD)/guest/cli_lines.wasm $(BUILD)/guest/cli_divide.wasm: wasm-flags += -g
 $(BUILD)/guest/fpu_%.wasm: wasm-flags += -msimd128 -ffp-contract=off
 
 # ---- Benchmark kernels: one C source each as machine code, as Wasm with and without SIMD, and through wasm2c -------

@@ -154,6 +154,7 @@ static int wring_bind_host(const struct wring_module *module,
 	binding->address = (unsigned long)function->address;
 	binding->may_trap = function->may_trap;
 	binding->may_sleep = function->may_sleep;
+	binding->cost = function->cost;
 	if (function->wanted)
 		function->wanted();
 	return 0;

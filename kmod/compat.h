@@ -6,6 +6,7 @@
 #define WRING_COMPAT_H
 
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/version.h>
 #include <linux/vmalloc.h>
 #include <asm/smp.h>
@@ -13,11 +14,13 @@
 #include <asm/current.h>
 #endif
 
-/* 6.2 moved the CPU's number into pcpu_hot. */
+/* 6.2 moved the CPU's number and the count of what forbids preemption into pcpu_hot. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define WRING_PERCPU_CPU_NUMBER pcpu_hot.cpu_number
+#define WRING_PERCPU_PREEMPT_COUNT pcpu_hot.preempt_count
 #else
 #define WRING_PERCPU_CPU_NUMBER cpu_number
+#define WRING_PERCPU_PREEMPT_COUNT __preempt_count
 #endif
 
 /* 6.9 has a flag for areas that are mapped piecemeal: /proc/kcore leaves them alone. */

@@ -56,7 +56,7 @@ static u32 wring_host_pkt_read(struct wring_vmctx *vmctx, u32 off, u32 dst, u32 
 	const struct wring_nf_packet *packet;
 	int start;
 
-	if (!to || !wring_in_hook(vmctx))
+	if (!to || !wring_in_hook(vmctx) || wring_guest_pay(vmctx, len))
 		return 0;
 	if (wring_pkt_holds(vmctx, off, len)) {
 		memcpy(to, vmctx->pkt + off, len);
@@ -76,7 +76,7 @@ static u32 wring_host_pkt_write(struct wring_vmctx *vmctx, u32 off, u32 src, u32
 {
 	const void *from = wring_guest_bytes(vmctx, src, len);
 
-	if (!from || !wring_in_hook(vmctx))
+	if (!from || !wring_in_hook(vmctx) || wring_guest_pay(vmctx, len))
 		return 0;
 	if (!wring_pkt_holds(vmctx, off, len))
 		return -EFAULT;
@@ -100,6 +100,9 @@ static u64 wring_host_pid_tgid(struct wring_vmctx *vmctx)
 	return (u64)current->tgid << 32 | current->pid;
 }
 
+/* In units of fuel: where the clock is a device, reading it takes microseconds. */
+#define CLOCK_COST 128
+
 #define IN_PACKET_HOOKS (WRING_IN(WRING_PROG_XDP) | WRING_IN(WRING_PROG_NETFILTER))
 
 static const struct wring_host_function wring_host_functions[] = {
@@ -118,7 +121,7 @@ static const struct wring_host_function wring_host_functions[] = {
 	{ "wring", "pkt_store64", "il", "", NULL, IN_PACKET_HOOKS },
 	{ "wring", "arg", "i", "l", NULL, WRING_IN(WRING_PROG_RAW_TRACEPOINT) },
 	{ "wring", "ktime_ns", "", "l", wring_host_ktime_ns,
-	  WRING_IN_PROGRAMS | WRING_IN_INSTANCE },
+	  WRING_IN_PROGRAMS | WRING_IN_INSTANCE, .cost = CLOCK_COST },
 	{ "wring", "cpu_id", "", "i", wring_host_cpu_id, WRING_IN_PROGRAMS | WRING_IN_INSTANCE },
 	{ "wring", "pid_tgid", "", "l", wring_host_pid_tgid, WRING_IN(WRING_PROG_RAW_TRACEPOINT) },
 	{}

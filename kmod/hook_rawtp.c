@@ -213,6 +213,7 @@ const struct wring_hook wring_hook_rawtp = {
 		.pkt_end_offset = -1,
 		.args_in_ctx = true,
 		.arg_count = WRING_MAX_HOOK_ARGS,
+		.may_nest = true,
 		.run = wring_rawtp_run,
 	},
 	.attach = wring_rawtp_attach,

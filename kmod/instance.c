@@ -90,7 +90,7 @@ static int wring_session_prepare(struct wring_session *session, u32 features,
 					session->features);
 
 	if (!session->stack) {
-		session->stack = wring_stack_alloc(WRING_RUN_STACK_BYTES);
+		session->stack = wring_stack_alloc(WRING_RUN_STACK_BYTES, WRING_GFP);
 		if (!session->stack)
 			return wring_report_set(report, -ENOMEM, "out of memory");
 	}

@@ -102,13 +102,13 @@ static int wring_export_find(const struct wring_module *module, u64 name, u32 na
 	return 0;
 }
 
-void *wring_stack_alloc(u32 bytes)
+void *wring_stack_alloc(u32 bytes, gfp_t gfp)
 {
 #if defined(CONFIG_KASAN_STACK) && !defined(CONFIG_KASAN_VMALLOC)
 	/* Host functions write the shadow of their frames, and the vmalloc range has none that can be written. */
-	return kzalloc(bytes, WRING_GFP);
+	return kzalloc(bytes, gfp);
 #else
-	return __vmalloc(bytes, WRING_GFP | __GFP_ZERO);
+	return __vmalloc(bytes, gfp | __GFP_ZERO);
 #endif
 }
 
@@ -120,7 +120,7 @@ void wring_stack_free(void *stack)
 static int wring_stack_ensure(const struct wring_invokee *target)
 {
 	if (!*target->stack)
-		*target->stack = wring_stack_alloc(target->stack_bytes);
+		*target->stack = wring_stack_alloc(target->stack_bytes, WRING_GFP);
 	return *target->stack ? 0 : -ENOMEM;
 }
 
@@ -269,7 +269,7 @@ int wring_invokee_export(const struct wring_invokee *target, struct wring_export
  * wring_start_run - run a new instance's start function, if it has one
  * @module: the instance's
  * @instance: nobody else uses it yet
- * @stack: to run on; NULL: the current one, if the program does not need its own
+ * @stack: to run on
  * @stack_bytes: of stack
  * @fuel: budget
  * @report: filled in on failure

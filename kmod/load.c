@@ -179,10 +179,13 @@ static void wring_program_hook_entry(const struct wring_program *program,
 		.pkt_end_offset = hook->pkt_end_offset,
 		.args_in_ctx = hook->args_in_ctx,
 		.arg_count = hook->arg_count,
+		.may_nest = hook->may_nest,
+		.private_stack = program->private_stack,
 		.slow_path = (unsigned long)wring_hook_slow_path,
 		.fpu_begin = (unsigned long)wring_hook_fpu_begin,
 		.fpu_end = (unsigned long)wring_hook_fpu_end,
 	};
+	wring_hook_stacks_describe(entry);
 }
 
 static int wring_program_compile(struct wring_program *program, struct wring_report *report)
@@ -217,6 +220,11 @@ static int wring_program_compile(struct wring_program *program, struct wring_rep
 			maps[i] = program->maps[i].binding;
 	}
 	if (program->hook) {
+		err = wring_hook_stacks_ensure();
+		if (err) {
+			wring_report_set(report, err, "no memory for the stacks that hooks use");
+			goto out;
+		}
 		wring_program_hook_entry(program, &hook);
 		options.hook = &hook;
 	}
@@ -270,9 +278,8 @@ static int wring_program_instantiate(struct wring_program *program, unsigned int
 		return wring_report_engine(report, err, &error, program->module);
 	vmctx = wring_instance_vmctx(state->instance);
 	vmctx->host = state;
-	if (program->hook ? wring_code_needs_stack(program->code) :
-			    wring_module_start(program->module) != WRING_NO_INDEX) {
-		state->stack = wring_stack_alloc(program->stack_bytes);
+	if (program->private_stack || wring_module_start(program->module) != WRING_NO_INDEX) {
+		state->stack = wring_stack_alloc(program->stack_bytes, WRING_GFP);
 		if (!state->stack)
 			return wring_report_set(report, -ENOMEM,
 						"no memory for a stack of %u bytes",
@@ -282,10 +289,16 @@ static int wring_program_instantiate(struct wring_program *program, unsigned int
 			      WRING_RUN_FUEL, report);
 	if (err)
 		return err;
-	if (program->hook && state->stack &&
-	    wring_instance_set_stack(state->instance, state->stack, program->stack_bytes))
-		return wring_report_set(report, -EINVAL, "a stack of %u bytes is too small",
-					program->stack_bytes);
+	if (program->private_stack) {
+		if (wring_instance_set_stack(state->instance, state->stack, program->stack_bytes))
+			return wring_report_set(report, -EINVAL, "a stack of %u bytes is too small",
+						program->stack_bytes);
+	} else if (program->hook) {
+		wring_stack_free(state->stack);
+		state->stack = NULL;
+	}
+	if (program->hook)
+		vmctx->time_slice = (u64)program->time_us * wring_os_cycles_per_us();
 	/* Until a link knows better (hook_rawtp.c). Not before: the start function has no arguments to read. */
 	vmctx->hook_arg_count = program->hook ? program->hook->arg_count : 0;
 	state->vmctx = vmctx;

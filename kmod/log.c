@@ -21,6 +21,8 @@
 
 #define MAX_LINE 192
 #define MAX_ARGS 3
+/* In units of fuel: what formatting and tracing a line takes. */
+#define LINE_COST 2048
 /* Lines per window and CPU. */
 #define WINDOW_NS (100 * NSEC_PER_MSEC)
 #define WINDOW_LINES 100u
@@ -166,7 +168,7 @@ static void wring_log_enable(void)
 
 static const struct wring_host_function wring_log_functions[] = {
 	{ "wring", "log", "iilll", "", wring_host_log, WRING_IN_PROGRAMS, .may_trap = true,
-	  .wanted = wring_log_enable },
+	  .cost = LINE_COST, .wanted = wring_log_enable },
 	{}
 };
 

@@ -72,6 +72,7 @@ static void __exit wring_exit(void)
 	wring_deferred_drain();
 	wring_hook_exit();
 	wring_map_exit();
+	wring_hook_stacks_exit();
 	wring_memory_exit();
 	destroy_workqueue(wring_wq);
 }

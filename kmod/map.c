@@ -193,7 +193,7 @@ static u32 wring_host_map_lookup(struct wring_vmctx *vmctx, u32 handle, u32 key_
 		return -EBADF;
 	key = wring_guest_bytes(vmctx, key_ptr, map->key_size);
 	out = wring_guest_bytes(vmctx, value_ptr, map->value_size);
-	if (!key || !out)
+	if (!key || !out || wring_guest_pay(vmctx, map->key_size + map->value_size))
 		return 0;
 	if (!wring_map_readable(map))
 		return -EPERM;
@@ -218,7 +218,7 @@ static u32 wring_host_map_update(struct wring_vmctx *vmctx, u32 handle, u32 key_
 	key = wring_guest_bytes(vmctx, key_ptr, map->key_size);
 	/* Per-CPU hash maps read values in whole 8-byte words. */
 	value = wring_guest_bytes(vmctx, value_ptr, round_up((u64)map->value_size, 8));
-	if (!key || !value)
+	if (!key || !value || wring_guest_pay(vmctx, map->key_size + map->value_size))
 		return 0;
 	if (flags > BPF_EXIST)
 		return -EINVAL;
@@ -240,7 +240,7 @@ static u32 wring_host_map_delete(struct wring_vmctx *vmctx, u32 handle, u32 key_
 	if (!map)
 		return -EBADF;
 	key = wring_guest_bytes(vmctx, key_ptr, map->key_size);
-	if (!key)
+	if (!key || wring_guest_pay(vmctx, map->key_size))
 		return 0;
 	err = wring_map_write_begin(vmctx, map);
 	if (err)
@@ -299,15 +299,21 @@ static u64 wring_host_map_load64(struct wring_vmctx *vmctx, u32 handle, u32 inde
 	return value;
 }
 
+/* Hashing a key and a walk of a bucket; the same with locks and an element that is allocated or freed. */
+#define LOOKUP_COST 64
+#define UPDATE_COST 512
+
 static const struct wring_host_function wring_map_functions[] = {
 	{ "wring", "map_lookup", "iii", "i", wring_host_map_lookup, WRING_IN_PROGRAMS,
-	  .may_trap = true },
+	  .may_trap = true, .cost = LOOKUP_COST },
 	{ "wring", "map_update", "iiil", "i", wring_host_map_update, WRING_IN_PROGRAMS,
-	  .may_trap = true },
+	  .may_trap = true, .cost = UPDATE_COST },
 	{ "wring", "map_delete", "ii", "i", wring_host_map_delete, WRING_IN_PROGRAMS,
-	  .may_trap = true },
-	{ "wring", "map_add", "iiil", "i", wring_host_map_add, WRING_IN_PROGRAMS },
-	{ "wring", "map_load64", "iii", "l", wring_host_map_load64, WRING_IN_PROGRAMS },
+	  .may_trap = true, .cost = UPDATE_COST },
+	{ "wring", "map_add", "iiil", "i", wring_host_map_add, WRING_IN_PROGRAMS,
+	  .cost = LOOKUP_COST },
+	{ "wring", "map_load64", "iii", "l", wring_host_map_load64, WRING_IN_PROGRAMS,
+	  .cost = LOOKUP_COST },
 	{}
 };
 

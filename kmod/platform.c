@@ -8,7 +8,9 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/rcupdate.h>
 #include <linux/vmalloc.h>
+#include <asm/tsc.h>
 
 #include "core/platform.h"
 #include "wring.h"
@@ -47,7 +49,12 @@ int wring_os_vformat(char *buf, wring_size size, const char *fmt, __builtin_va_l
 
 int wring_os_yield(void)
 {
-	cond_resched();
+	/* Guests and compilations run for long without sleeping, and tracing waits for tasks to have slept. */
+	cond_resched_tasks_rcu_qs();
 	return fatal_signal_pending(current);
 }
 
+unsigned int wring_os_cycles_per_us(void)
+{
+	return tsc_khz / 1000;
+}

@@ -168,6 +168,10 @@ static int wring_load_check_limits(const struct wring_prog_load *load, bool hook
 		return wring_report_set(report, -EINVAL,
 					"stack_bytes: whole pages between %u and %u",
 					WRING_MIN_STACK_BYTES, WRING_MAX_STACK_BYTES);
+	if (load->time_us > WRING_MAX_HOOK_TIME_US || (load->time_us && !hook))
+		return wring_report_set(report, -EINVAL,
+					"time_us: the most is %u, and only hooks have a limit",
+					WRING_MAX_HOOK_TIME_US);
 	if (load->fuel > max_fuel)
 		return wring_report_set(report, -EINVAL, "fuel: the most is %llu", max_fuel);
 	if (load->map_count > WRING_MAX_MAPS)
@@ -179,6 +183,8 @@ static int wring_load_check_limits(const struct wring_prog_load *load, bool hook
 static int wring_load_check(const struct wring_prog_load *load, const struct wring_hook_type *hook,
 			    struct wring_report *report)
 {
+	if (load->reserved)
+		return wring_report_set(report, -EINVAL, "reserved fields are set");
 	if (load->flags & ~(WRING_PROG_F_KEEP | WRING_PROG_F_DEFAULT_VERDICT))
 		return wring_report_set(report, -EINVAL, "unknown flags %#x", load->flags);
 	if (load->type != WRING_PROG_MODULE && !hook)
@@ -217,9 +223,11 @@ static struct wring_program *wring_program_alloc(const struct wring_prog_load *l
 	strscpy(program->name, load->name, sizeof(program->name));
 	strscpy(program->entry_name, load->entry, sizeof(program->entry_name));
 	program->fuel = load->fuel ?: hook ? WRING_HOOK_FUEL : WRING_RUN_FUEL;
+	program->time_us = load->time_us ?: hook ? WRING_HOOK_TIME_US : 0;
 	program->stack_bytes = load->stack_bytes ?:
 				       hook	 ? WRING_HOOK_STACK_BYTES :
 						   WRING_RUN_STACK_BYTES;
+	program->private_stack = hook && program->stack_bytes > WRING_HOOK_STACK_BYTES;
 	program->uid = current_uid();
 	program->load_time_ns = ktime_get_boottime_ns();
 	return program;
@@ -437,11 +445,14 @@ static void wring_program_sum(struct wring_program *program, struct wring_prog_i
 		info->runs += READ_ONCE(state->counters.runs);
 		info->fuel_used += READ_ONCE(state->counters.fuel_used);
 		info->traps += READ_ONCE(state->counters.traps);
-		info->misses += READ_ONCE(state->counters.misses);
+		info->misses_busy += READ_ONCE(state->counters.misses[WRING_MISS_BUSY]);
+		info->misses_fpu += READ_ONCE(state->counters.misses[WRING_MISS_NO_FPU]);
+		info->misses_depth += READ_ONCE(state->counters.misses[WRING_MISS_TOO_DEEP]);
 		info->bad_verdicts += READ_ONCE(state->counters.bad_verdicts);
 		if (state->instance)
 			info->linmem_bytes += wring_instance_memory_bytes(state->instance);
 	}
+	info->misses = info->misses_busy + info->misses_fpu + info->misses_depth;
 }
 
 static int wring_program_map_ids(const struct wring_program *program,
@@ -484,6 +495,7 @@ static int wring_program_info(struct wring_call *call, void *arg)
 	if (wring_may_see_addresses())
 		info->code_address = (unsigned long)wring_text_address(program->text);
 	info->fuel = program->fuel;
+	info->time_us = program->time_us;
 	info->instances = program->instance_count;
 	info->links = atomic_read(&program->links);
 	info->map_count = program->map_count;

@@ -59,7 +59,7 @@ struct wring_counters {
 	u64 runs;
 	u64 fuel_used;
 	u64 traps;
-	u64 misses;
+	u64 misses[WRING_MISS_COUNT];
 	u64 bad_verdicts;
 };
 
@@ -71,7 +71,7 @@ struct wring_program_cpu {
 	struct wring_vmctx *vmctx;
 	struct wring_program *program;
 	struct wring_instance *instance;
-	void *stack;			/* of programs that need their own, else NULL */
+	void *stack;			/* made when first needed; at hooks: only for private_stack */
 	struct wring_counters counters;	/* this_cpu operations: NMI-safe */
 	struct wring_trap_record trap;
 };
@@ -125,6 +125,11 @@ struct wring_host_function {
 	bool may_trap;		/* may set vmctx->trap_reason */
 	bool may_sleep;		/* only for WRING_PROG_MODULE and instances */
 	/*
+	 * What a call costs, in units of fuel: of a simple instruction, about. What depends on the arguments the
+	 * function charges itself (wring_guest_pay).
+	 */
+	u32 cost;
+	/*
 	 * What it reaches beyond the guest: LOCKDOWN_BPF_READ_KERNEL (kernel memory of the guest's choice),
 	 * LOCKDOWN_BPF_WRITE_USER, or LOCKDOWN_NONE. A kernel that is locked down has no such function.
 	 */
@@ -148,6 +153,7 @@ struct wring_hook_type {
 	int pkt_end_offset;
 	bool args_in_ctx;
 	u32 arg_count;
+	bool may_nest;			/* what programs call may hit such a hook */
 	/*
 	 * WRING_IOC_PROG_RUN: run->data_in.. are user pointers, run->error is handled by the caller. Fills in the
 	 * out fields. NULL: not offered.
@@ -199,7 +205,9 @@ struct wring_program {
 	u32 instance_count;		/* num_possible_cpus(), or 1: then the lowest possible CPU's */
 
 	u64 fuel;
+	u32 time_us;			/* at hooks: of one invocation */
 	u32 stack_bytes;
+	bool private_stack;		/* a hook's program that was given more than the CPU's stacks have */
 	u64 load_time_ns;
 	u64 compile_ns;
 	u64 module_bytes;

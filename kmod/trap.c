@@ -39,7 +39,7 @@ void wring_trap_record(struct wring_program_cpu *cpu, const struct wring_vmctx *
  * wring_hook_slow_path - account for a hook invocation that gave no valid verdict
  * @vmctx: of this CPU; not the caller's if the event is a miss
  * @event: enum wring_hook_event
- * @value: trap reason or verdict
+ * @value: enum wring_hook_miss, trap reason or verdict
  *
  * Called by generated code. Context: any, NMI included; migration disabled.
  * Return: the program's default verdict.
@@ -51,7 +51,7 @@ u32 wring_hook_slow_path(struct wring_vmctx *vmctx, u32 event, u32 value)
 
 	switch (event) {
 	case WRING_HOOK_MISS:
-		this_cpu_inc(program->cpu->counters.misses);
+		this_cpu_inc(program->cpu->counters.misses[value]);
 		break;
 	case WRING_HOOK_TRAP:
 		wring_trap_record(cpu, vmctx, value);

@@ -27,6 +27,7 @@
 #define WRING_MAX_COMPILE_BYTES		(512ul << 20)
 #define WRING_MAX_STACK_BYTES		(8u << 20)
 #define WRING_MAX_HOOK_FUEL		(1ull << 32)
+#define WRING_MAX_HOOK_TIME_US		10000u
 #define WRING_MAX_TABLE_ENTRIES		1000000u
 #define WRING_MAX_MEMORY_PAGES		65536u
 #define WRING_WASM_PAGE_BYTES		65536u
@@ -35,7 +36,8 @@
 #define WRING_HOOK_MEMORY_PAGES		256u
 #define WRING_HOOK_STACK_BYTES		(64u << 10)
 #define WRING_RUN_STACK_BYTES		(256u << 10)
-#define WRING_HOOK_FUEL			(1ull << 20)
+#define WRING_HOOK_FUEL			(1ull << 22)
+#define WRING_HOOK_TIME_US		2000u
 #define WRING_RUN_FUEL			(1ull << 40)
 
 /* main.c: for what is freed after an RCU grace period, and must be before the module goes. */
@@ -109,6 +111,13 @@ void wring_wait_init(void);
 /* struct wring_hook_entry::fpu_begin, ::fpu_end. Any context, NMI included. */
 u32 wring_hook_fpu_begin(void);
 void wring_hook_fpu_end(void);
+
+/* ---- hook_stack.c: stacks that hook invocations take ---- */
+
+/* Before the first program of a hook is compiled. 0 or -ENOMEM. May sleep. */
+int wring_hook_stacks_ensure(void);
+void wring_hook_stacks_exit(void);
+void wring_hook_stacks_describe(struct wring_hook_entry *entry);
 
 /* ---- code_mem.c: executable memory ---- */
 
@@ -235,10 +244,10 @@ int wring_invokee_invoke(const struct wring_invokee *target, struct wring_invoke
 int wring_invokee_export(const struct wring_invokee *target, struct wring_export_get *get,
 			 struct wring_report *report);
 /*
- * Stacks for programs to run on, zeroed and charged to the caller: NULL without memory. wring_stack_free takes NULL.
- * Process context, may sleep.
+ * Stacks for programs to run on, zeroed: NULL without memory. With WRING_GFP the caller is charged. wring_stack_free
+ * takes NULL. Process context, may sleep.
  */
-void *wring_stack_alloc(u32 bytes);
+void *wring_stack_alloc(u32 bytes, gfp_t gfp);
 void wring_stack_free(void *stack);
 /*
  * Runs the start function of a new instance, if it has one, on the stack given, with this much fuel.

@@ -29,7 +29,8 @@ constexpr char kMapSyntax[] = "MAP: id N | name NAME | pinned PATH | N | NAME";
 constexpr Verb kVerbs[] = {
     {"prog", "load", "Compile a WebAssembly module in the kernel",
      "FILE [name NAME] [type TYPE] [entry EXPORT] [map name NAME MAP]... [default VERDICT]\n"
-     "       [fuel N] [memory PAGES] [stack BYTES] [table ENTRIES] [code BYTES]",
+     "       [fuel N] [time MICROSECONDS] [memory PAGES] [stack BYTES] [table ENTRIES] [code "
+     "BYTES]",
      "TYPE: module | xdp | raw_tracepoint | netfilter (default: as the module's wring.progs "
      "section says)\n"
      "entry: the function to run at the hook, if the module has several\n"
@@ -37,8 +38,8 @@ constexpr Verb kVerbs[] = {
      "one\n"
      "default: the verdict when the program traps or cannot run: a number, or pass, drop, "
      "accept...\n"
-     "fuel: loop iterations and recursive calls that one invocation may make\n"
-     "memory: limit of the linear memory, in pages of 64 KiB; stack: of programs that recurse;\n"
+     "fuel, time: what one invocation may take; a unit of fuel is about one simple instruction\n"
+     "memory: limit of the linear memory, in pages of 64 KiB; stack: its size;\n"
      "table, code: limits of each table and of the machine code",
      prog_load},
     {"prog", "show", "List programs, or show one", "[PROG]", kProgSyntax, prog_show},

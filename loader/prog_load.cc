@@ -19,7 +19,7 @@ struct LoadRequest {
   std::string file, name, entry, verdict;
   std::optional<std::uint32_t> type;
   std::uint64_t fuel = 0;
-  std::uint32_t memory_pages = 0, table_entries = 0, code_bytes = 0, stack_bytes = 0;
+  std::uint32_t memory_pages = 0, table_entries = 0, code_bytes = 0, stack_bytes = 0, time_us = 0;
   std::map<std::string, MapRef> maps;
 };
 
@@ -27,8 +27,8 @@ LoadRequest parse_load(Words* words) {
   LoadRequest request;
   request.file = words->take("FILE");
   while (!words->done()) {
-    std::string keyword = words->expect(
-        {"name", "type", "entry", "map", "fuel", "default", "memory", "table", "code", "stack"});
+    std::string keyword = words->expect({"name", "type", "entry", "map", "fuel", "time", "default",
+                                         "memory", "table", "code", "stack"});
     if (keyword == "name") {
       request.name = words->take("a name");
       if (request.name.empty()) throw usage_error("an empty name");
@@ -43,6 +43,8 @@ LoadRequest parse_load(Words* words) {
         throw usage_error("map '" + name + "' is given twice");
     } else if (keyword == "fuel") {
       request.fuel = words->take_number("fuel", 1, INT64_MAX);
+    } else if (keyword == "time") {
+      request.time_us = words->take_u32("microseconds", 1, UINT32_MAX);
     } else if (keyword == "default") {
       request.verdict = words->take("a verdict");
     } else if (keyword == "memory") {
@@ -160,6 +162,7 @@ Fd load(const Fd& device, const Guest& guest, const LoadRequest& request) {
   load.max_code_bytes = request.code_bytes;
   load.stack_bytes = request.stack_bytes;
   load.fuel = request.fuel;
+  load.time_us = request.time_us;
   set_field(load.name, request.name, "name");
   set_field(load.entry, request.entry, "entry");
   try {

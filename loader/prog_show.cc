@@ -84,6 +84,7 @@ Json program_json(const ProgramInfo& info) {
   json["linmem_bytes"] = raw.linmem_bytes;
   json["instances"] = raw.instances;
   json["fuel"] = raw.fuel;
+  json["time_us"] = raw.time_us;
   json["default_verdict"] = raw.default_verdict;
   json["links"] = raw.links;
   json["map_ids"] = info.map_ids;
@@ -91,6 +92,9 @@ Json program_json(const ProgramInfo& info) {
   json["fuel_used"] = raw.fuel_used;
   json["traps"] = raw.traps;
   json["misses"] = raw.misses;
+  json["misses_busy"] = raw.misses_busy;
+  json["misses_fpu"] = raw.misses_fpu;
+  json["misses_depth"] = raw.misses_depth;
   json["bad_verdicts"] = raw.bad_verdicts;
   if (raw.trap.time_ns) json["last_trap"] = trap_json(info);
   return json;
@@ -110,9 +114,10 @@ void program_text(const ProgramInfo& info) {
       number(raw.module_bytes), number(raw.code_bytes), number(raw.compile_ns / 1000),
       number(raw.linmem_bytes), raw.instances);
   if (raw.type != WRING_PROG_MODULE)
-    say("\tentry %s  default verdict %s  fuel %llu  links %u\n",
+    say("\tentry %s  default verdict %s  fuel %llu  time %u us  links %u\n",
         printable(field_text(raw.entry)).c_str(),
-        verdict_text(raw.type, raw.default_verdict).c_str(), number(raw.fuel), raw.links);
+        verdict_text(raw.type, raw.default_verdict).c_str(), number(raw.fuel), raw.time_us,
+        raw.links);
   if (!info.map_ids.empty()) {
     std::string ids;
     for (std::uint32_t id : info.map_ids) ids += (ids.empty() ? "" : ",") + std::to_string(id);
@@ -120,6 +125,9 @@ void program_text(const ProgramInfo& info) {
   }
   say("\ttraps %llu  misses %llu  bad_verdicts %llu\n", number(raw.traps), number(raw.misses),
       number(raw.bad_verdicts));
+  if (raw.misses)
+    say("\tmissed: busy %llu  FPU in use %llu  too deep %llu\n", number(raw.misses_busy),
+        number(raw.misses_fpu), number(raw.misses_depth));
   if (!raw.trap.time_ns) return;
   say("\tlast_trap: %s, on CPU %u\n", printable(field_text(raw.trap.text)).c_str(), raw.trap.cpu);
   for (std::uint32_t i = 0; i < frame_count(raw.trap); i++)

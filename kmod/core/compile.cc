@@ -15,9 +15,18 @@ constexpr u64 kReturnAddressBytes = 8;
 constexpr u64 kMaxUncheckedCallees =
     kMaxUncheckedStackBytes - kSmallFrameBytes - kReturnAddressBytes;
 
-// How much code may be passed for one unit of fuel, about, and the cost beyond which a unit buys more.
-constexpr u64 kBytesPerFuel = 1 << 16;
-constexpr u64 kMaxScaledCost = u64{1} << 40;
+// What calls cost, as far as the call graph knows by now.
+class Prices final : public opt::CallCosts {
+ public:
+  Prices(link::CallGraph* graph, const Bindings& bindings) : graph_(graph), bindings_(bindings) {}
+  u64 of_function(u32 func) const override { return graph_->unpaid(func); }
+  u64 of_type(u32 type) const override { return graph_->unpaid_indirect(type); }
+  u64 of_host(u32 func) const override { return bindings_.functions[func].cost; }
+
+ private:
+  link::CallGraph* graph_;
+  const Bindings& bindings_;
+};
 
 struct VerifyingObserver final : opt::PassObserver {
   Err after_pass(const char* pass, const ir::Function& f, Diag* diag) override {
@@ -38,7 +47,8 @@ struct ModuleCompiler {
   Arena graph_arena;
   Arena function_arena;
   link::CallGraph graph;
-  u32 entry_area_bytes = 0;  // the most that an entry takes for arguments and results in memory
+  u32 entry_area_bytes = 0;   // the most that an entry takes for arguments and results in memory
+  bool checks_stack = false;  // prologues do
 
   ModuleCompiler(const CompileRequest* r, CodeBuilder* c, CompileResult* out)
       : request(*r),
@@ -68,18 +78,20 @@ struct ModuleCompiler {
 Err ModuleCompiler::function(u32 func, Diag* diag) {
   diag->working_on = func;
   u64 below = graph.callee_depth(func);
-  bool is_recursive = graph.is_recursive(func);
   x64::FunctionOptions options;
-  options.check_stack = is_recursive || below > kMaxUncheckedCallees;
-  options.consume_fuel = graph.pays_on_entry(func) && request.metered;
-  options.fuel_scale =
-      1 + static_cast<u32>(min<u64>(graph.cost(func), kMaxScaledCost) / kBytesPerFuel);
+  options.check_stack = graph.is_recursive(func) || below > kMaxUncheckedCallees;
   options.tail_bytes = result->tail_bytes;
 
   function_arena.rewind({});
   {
     ir::Function f(&function_arena);
-    TRY(compile_to_ir(request, graph, func, &f, nullptr, diag));
+    TRY(compile_to_ir(request, &graph, func, &f, nullptr, diag));
+    // Programs of hooks are linked to nothing.
+    bool is_reachable = is_exported(module, func) || module.functions[func].address_taken;
+    u64 most = is_reachable && !request.has_hook ? link::CallGraph::kMaxUnpaidOutside
+                                                 : link::CallGraph::kMaxUnpaid;
+    if (graph.note_cost(func, f.unpaid, most) && request.metered)
+      options.entry_cost = static_cast<u32>(max<u64>(f.unpaid, 1));
     TRY(x64::compile_function(f, request.bindings, request.target, options, request.check,
                               &function_arena, code, diag));
   }
@@ -89,7 +101,7 @@ Err ModuleCompiler::function(u32 func, Diag* diag) {
   // Calls of other instances' functions go past their adapters.
   if (!is_foreign(func)) graph.note(func, own, compiled.has_checked_stack);
   if (compiled.has_checked_stack)
-    result->needs_stack = true;
+    checks_stack = true;
   else
     result->stack_bytes = max(result->stack_bytes, own + below);
   return wring_os_yield() ? diag->fail(Err::kInterrupted, kNone, kNone, "interrupted") : Err::kOk;
@@ -166,6 +178,7 @@ Err ModuleCompiler::hook_entry(Diag* diag) {
   if (!request.has_hook) return Err::kOk;
   x64::HookEntry hook = request.hook;
   hook.own_stack = result->needs_stack;
+  hook.checks_stack = checks_stack;
   hook.tail_bytes = result->tail_bytes;
   hook.stack_pointers = result->stack_pointers;
   return x64::emit_hook_entry(hook, request.target, code, &result->hook_entry, diag);
@@ -173,6 +186,7 @@ Err ModuleCompiler::hook_entry(Diag* diag) {
 
 Err ModuleCompiler::run(Arena* arena, Diag* diag) {
   u32 functions_count = module.functions.size();
+  code->calls_on_host_stack = !request.has_hook;
   code->functions = arena->make_array<FunctionCode>(functions_count);
   code->array_entries = arena->make_array<u32>(functions_count);
   if (code->functions.size() != functions_count || code->array_entries.size() != functions_count)
@@ -192,7 +206,10 @@ Err ModuleCompiler::run(Arena* arena, Diag* diag) {
   TRY(array_entries(diag));
   diag->working_on = kNone;
   result->stack_bytes += max(entry_area_bytes, result->tail_bytes);
-  if (result->stack_bytes > kInlineStackBytes) result->needs_stack = true;
+  // C functions take what they take, and may call whatever has hooks.
+  constexpr u32 kCallsC = kUsesHost | kUsesFpu | kUsesUnknown;
+  result->needs_stack = checks_stack || result->stack_bytes > kInlineStackBytes ||
+                        (code->uses & kCallsC) != 0 || (request.has_hook && request.hook.own_stack);
   return hook_entry(diag);
 }
 
@@ -217,7 +234,7 @@ Err ModuleCompiler::note_graph(Arena* arena, Diag* diag) {
 
 }  // namespace
 
-Err compile_to_ir(const CompileRequest& request, const link::CallGraph& graph, u32 func,
+Err compile_to_ir(const CompileRequest& request, link::CallGraph* graph, u32 func,
                   ir::Function* out, opt::PassObserver* observer, Diag* diag) {
   VerifyingObserver verifying;
   if (!observer && request.check_passes) observer = &verifying;
@@ -227,13 +244,17 @@ Err compile_to_ir(const CompileRequest& request, const link::CallGraph& graph, u
   context.type_ids = request.type_ids;
   context.metered = request.metered;
   context.max_memory_pages = request.max_memory_pages;
-  context.may_throw = graph.may_throw();
-  context.indirect_may_throw = graph.indirect_may_throw();
+  context.may_throw = graph->may_throw();
+  context.indirect_may_throw = graph->indirect_may_throw();
   TRY(ir::build(context, func, out, diag));
   bool check_stages = request.check && observer != &verifying;  // which has done it
   if (observer) TRY(observer->after_pass("build", *out, diag));
   if (check_stages) TRY(ir::verify(*out, "build", diag));
   TRY(request.optimize ? opt::optimize(out, observer, diag) : opt::prepare(out, observer, diag));
+  if (request.metered) {
+    Prices prices(graph, request.bindings);
+    TRY(opt::meter(out, prices, request.optimize, observer, diag));
+  }
   if (check_stages) TRY(ir::verify(*out, "optimizing", diag));
   return request.check ? ir::verify_lowerable(*out, diag) : Err::kOk;
 }

@@ -43,7 +43,7 @@ Err compile_module(const CompileRequest& request, Arena* arena, CodeBuilder* cod
                    CompileResult* result, Diag* diag);
 
 // The first two stages for one function, as compile_module runs them, with the module's call graph.
-Err compile_to_ir(const CompileRequest& request, const link::CallGraph& graph, u32 func,
+Err compile_to_ir(const CompileRequest& request, link::CallGraph* graph, u32 func,
                   ir::Function* out, opt::PassObserver* observer, Diag* diag);
 
 }  // namespace wring

@@ -133,6 +133,7 @@ Err convert_binding(const Module& module, const Import& import, const wring_bind
   to->address = from.address;
   to->may_trap = from.may_trap != 0;
   to->may_sleep = from.may_sleep != 0;
+  to->cost = from.cost;
   if (to->kind == BindingKind::kIntrinsic) {
     to->intrinsic = find_intrinsic(module, import);
     if (to->intrinsic == Intrinsic::kCount)
@@ -195,6 +196,10 @@ void convert_hook(const wring_hook_entry& from, x64::HookEntry* to) {
   to->pkt_data_offset = from.pkt_data_offset;
   to->pkt_end_offset = from.pkt_end_offset;
   to->args_in_ctx = from.args_in_ctx != 0;
+  to->own_stack = from.may_nest != 0;
+  to->private_stack = from.private_stack != 0;
+  to->percpu_stacks = from.percpu_stacks;
+  to->percpu_preempt_count = from.percpu_preempt_count;
   to->slow_path = from.slow_path;
   to->fpu_begin = from.fpu_begin;
   to->fpu_end = from.fpu_end;

@@ -124,6 +124,7 @@ struct wring_binding {
 	unsigned long long address;
 	unsigned int may_trap;
 	unsigned int may_sleep;
+	unsigned int cost;	/* of a call, in units of fuel, besides what it charges itself */
 };
 /* Whether (module, name, signature) of import i is an intrinsic the compiler expands: 1, 0, or -WRING_ERR_INTERNAL. */
 int wring_import_is_intrinsic(const struct wring_module *module, unsigned int i);
@@ -159,12 +160,21 @@ struct wring_hook_entry {
 	unsigned int default_verdict;	/* on a trap, a miss or a bad verdict */
 	unsigned int verdict_min, verdict_max;
 	unsigned long long percpu_vmctx;/* per-CPU address of a struct wring_vmctx * */
-	unsigned long long fuel;	/* per invocation */
+	unsigned long long fuel;	/* per invocation; the time is wring_vmctx::time_slice, which the host may change */
 	int pkt_data_offset;		/* in *ctx: u8 *data; -1: the hook has no packet in *ctx */
 	int pkt_end_offset;		/* in *ctx: u8 *data_end */
 	/* ctx points to u64 arguments; the host keeps their number in vmctx->hook_arg_count, at most arg_count */
 	unsigned int args_in_ctx;
 	unsigned int arg_count;
+	/*
+	 * The CPU's stacks: per-CPU addresses of a struct wring_hook_stack * (wring_hook_stack_init) that is the next to use,
+	 * and of the int that keeps the kernel from preempting (0: it never does). Programs run on one of them; with
+	 * may_nest all do, else those do not that call no C functions and use less than 512 bytes. private_stack: they
+	 * take one, but run on their own (wring_instance_set_stack).
+	 */
+	unsigned long long percpu_stacks, percpu_preempt_count;
+	unsigned int may_nest;		/* the hook may be hit from within a program's invocation */
+	unsigned int private_stack;
 	/* u32 slow_path(struct wring_vmctx *, u32 event, u32 value) with event = WRING_HOOK_*: any context */
 	unsigned long long slow_path;
 	/*
@@ -174,9 +184,16 @@ struct wring_hook_entry {
 	unsigned long long fpu_begin, fpu_end;
 };
 enum wring_hook_event {
-	WRING_HOOK_MISS,	/* the vmctx was busy (value unused); vmctx must not be touched */
+	WRING_HOOK_MISS,	/* the program did not run; value: enum wring_hook_miss; vmctx must not be touched */
 	WRING_HOOK_TRAP,	/* value: the reason; the trap is recorded in the vmctx */
 	WRING_HOOK_BAD_VERDICT,	/* value: the verdict */
+};
+
+enum wring_hook_miss {
+	WRING_MISS_BUSY,	/* it runs on this CPU already */
+	WRING_MISS_NO_FPU,	/* it uses the FPU, which what is interrupted may be using */
+	WRING_MISS_TOO_DEEP,	/* so many programs are running on this CPU, interrupting each other, that there is no stack */
+	WRING_MISS_COUNT
 };
 
 enum wring_check {
@@ -222,7 +239,7 @@ int wring_code_fault(const struct wring_code *code, unsigned int i, unsigned int
 unsigned int wring_code_hook_offset(const struct wring_code *code);
 int wring_code_function(const struct wring_code *code, unsigned int func, unsigned int *begin,
 			unsigned int *end);
-/* Whether a program needs its own stack: recursion, or frames beyond the inline bound. */
+/* Whether a hook's program runs on a stack that its entry takes, rather than on the one the hook is called on. */
 int wring_code_needs_stack(const struct wring_code *code);
 /* Whether invocations may use the FPU: wring_invoke and hook entries bracket them then. */
 int wring_code_uses_fpu(const struct wring_code *code);
@@ -231,6 +248,12 @@ unsigned int wring_code_stack_bytes(const struct wring_code *code);
 /* pc (absolute) to function index and Wasm offset: trap sites and return addresses. 0 or -1. Any context. */
 int wring_code_lookup(const struct wring_code *code, unsigned long long pc, unsigned int *func,
 		      unsigned int *offset);
+
+/*
+ * For host functions, before they work on `bytes` bytes that the guest has asked for: 0, or -1 with a trap set, then
+ * they return at once. Any context.
+ */
+int wring_guest_pay(struct wring_vmctx *vmctx, unsigned long long bytes);
 
 /* ---- instances ---- */
 
@@ -256,13 +279,19 @@ int wring_instance_new(struct wring_code *code, const struct wring_import_value 
 		       struct wring_error *err);
 void wring_instance_put(struct wring_instance *instance);
 struct wring_vmctx *wring_instance_vmctx(struct wring_instance *instance);
-/*
- * The stack that hook invocations of this instance use (wring_code_needs_stack programs): [stack, stack + bytes),
- * at least WRING_MIN_STACK_BYTES; the top is rounded down to 16. 0 or -WRING_ERR_LIMIT.
- */
 #define WRING_MIN_STACK_BYTES 49152u
+/*
+ * The stack that hook invocations of this instance use if wring_hook_entry::private_stack says so: [stack, stack +
+ * bytes), at least WRING_MIN_STACK_BYTES; the top is rounded down to 16. 0 or -WRING_ERR_LIMIT.
+ */
 int wring_instance_set_stack(struct wring_instance *instance, void *stack,
 			     unsigned long long bytes);
+/*
+ * Makes [stack, stack + bytes) one of the stacks that invocations on one CPU take, used while all before it are: what
+ * is returned is the `next` of the one before, or what the CPU's pointer begins with. NULL if it is too small.
+ */
+struct wring_hook_stack *wring_hook_stack_init(void *stack, unsigned long long bytes,
+					       struct wring_hook_stack *next);
 /* The start function's index or WRING_NO_INDEX. */
 unsigned int wring_module_start(const struct wring_module *module);
 
@@ -270,8 +299,8 @@ unsigned int wring_module_start(const struct wring_module *module);
  * Calls function `func` (its signature is the caller's to respect: argv holds max(params, results) u64s, v128 taking
  * two, the low one first; floats are their bits, references words, null 0; references of the host any word, others only
  * such as the engine gave out for the instance or one linked to it and never ones to exceptions) on
- * the stack [stack, stack + stack_bytes), or on the current stack if stack is NULL (then the program
- * must not need its own: wring_code_needs_stack). func must be exported, the start function or the hook's.
+ * the stack [stack, stack + stack_bytes); unless the code was compiled for a hook, C functions it calls run on the
+ * current one. func must be exported, the start function or the hook's.
  * Returns 0 or the trap reason. *fuel is the budget and, on return, what is left; it is handed to the program in
  * slices, with a call of wring_os_yield between them. May sleep (memory.grow, host calls with may_sleep).
  * Fails with WRING_TRAP_HostError when the vmctx is busy, func cannot be called, a reference is not valid or the stack

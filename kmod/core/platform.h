@@ -94,6 +94,9 @@ enum wring_wait_result wring_os_wait(const void *address, unsigned int bytes,
 				     unsigned long long expected, long long timeout_ns);
 unsigned int wring_os_notify(const void *address, unsigned int count);
 
+/* Cycles of the time stamp counter per microsecond, about. Any context. */
+unsigned int wring_os_cycles_per_us(void);
+
 /*
  * Brackets of code that uses the FPU, in process context: what is between them neither sleeps nor is it preempted, and
  * MXCSR has its default value (round to nearest, no exceptions, denormals kept). end puts back what begin found.

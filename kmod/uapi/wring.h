@@ -115,14 +115,17 @@ struct wring_prog_load {
 	__u32 max_memory_pages;	/* in: limit of the linear memory, in 64 KiB pages; 0: the default */
 	__u32 max_table_entries; /* in: limit per table; 0: the default */
 	__u32 max_code_bytes;	/* in: limit of the machine code; 0: the default */
-	__u32 stack_bytes;	/* in: stack of programs that recurse; 0: the default */
-	__aligned_u64 fuel;		/* in: budget of one invocation; 0: the default */
+	/* in: whole pages; 0: the default. At hooks, more than that is a stack of the program's own */
+	__u32 stack_bytes;
+	__aligned_u64 fuel;		/* in: of one invocation, about a unit an instruction; 0: the default */
 	__aligned_u64 error;		/* out: struct wring_error_info, or NULL */
 	__u32 error_bytes;	/* in: room there */
 	__u32 id;		/* out */
 	char name[WRING_NAME_LEN]; /* in: NUL-terminated; letters, digits, '_', '.' and '-', at least one */
 	/* in: the exported function to run at the hook; "": the only one that could be */
 	char entry[WRING_EXPORT_LEN];
+	__u32 time_us;		/* in: hooks: how long an invocation may take, in microseconds; 0: the default */
+	__u32 reserved;		/* must be 0 */
 };
 
 /* ---- programs by id: CAP_SYS_ADMIN ---- */
@@ -174,7 +177,7 @@ struct wring_prog_info {
 	__aligned_u64 runs;		/* invocations counted by Wring; stub-bound ones are counted by the stub */
 	__aligned_u64 fuel_used;	/* by those */
 	__aligned_u64 traps;
-	__aligned_u64 misses;		/* invocations refused because the CPU's instance was busy */
+	__aligned_u64 misses;		/* invocations that did not run the program, for any of the reasons below */
 	__aligned_u64 bad_verdicts;	/* verdicts outside the hook's range */
 	__u32 instances;	/* one per possible CPU, or one */
 	__u32 links;		/* attachments */
@@ -187,6 +190,11 @@ struct wring_prog_info {
 	__u32 reserved;
 	__aligned_u64 map_ids;		/* in: __u32[map_room]; out: ids of the first maps */
 	struct wring_trap_info trap;	/* the last one */
+	__aligned_u64 misses_busy;	/* it was running on this CPU, and interrupted */
+	__aligned_u64 misses_fpu;	/* it uses floats or vectors, and what it interrupts may be doing so too */
+	__aligned_u64 misses_depth;	/* too many programs were running on this CPU, interrupting each other */
+	__u32 time_us;		/* what an invocation may take; 0: as long as its fuel lasts */
+	__u32 reserved2;
 };
 
 /* ---- WRING_IOC_PROG_CODE (program fd) ---- */

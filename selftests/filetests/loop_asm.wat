@@ -18,7 +18,7 @@
 ;; |       6  jnb L31
 ;; |       8  xor eax, eax                              ; @56
 ;; | L10:
-;; |      10  sub r13, 0x01
+;; |      10  sub r13, 0x0C
 ;; |      14  js L34
 ;; | L16:
 ;; |      16  movzx ecx, word ptr [r15+rdi*1]           ; @62

@@ -17,7 +17,7 @@
 ;; | b1:  <- b0, b2  loop b1 depth 1
 ;; |   v4:i32 = phi v2, v7  @36
 ;; |   v5:i32 = phi v1, v9  @36
-;; |   fuel 1  @36
+;; |   fuel 7  @36
 ;; |   v7:i32 = add v4, v5  @42
 ;; |   v9:i32 = add v5, v12  @49
 ;; |   branch v9 b2 b3  @52

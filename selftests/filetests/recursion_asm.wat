@@ -9,38 +9,38 @@
                      (call $fib (i32.sub (local.get 0) (i32.const 2)))))))
   (func (export "leaf") (param i32) (result i32) (i32.mul (local.get 0) (local.get 0))))
 
-;; | function 0 "fib": 90 bytes, frame 24, stack checked
+;; | function 0 "fib": 93 bytes, frame 24, stack checked
 ;; |       0  mov edi, edi
-;; |       2  cmp rsp, [r14+0x68]
-;; |       6  jb L78
-;; |       8  sub rsp, 0x18
-;; |      12  mov [rsp], rdi                            ; @41
-;; |      16  sub r13, 0x01
-;; |      20  js L83
-;; | L22:
-;; |      22  cmp edi, 0x02                             ; @47
-;; |      25  jnb L35
-;; |      27  mov rax, rdi
-;; |      30  add rsp, 0x18                             ; @68
-;; |      34  ret
-;; | L35:
-;; |      35  mov rax, rdi
-;; |      38  lea edi, [rdi-0x01]                       ; @56
-;; |      41  call ...                                  ; -> function 0 fib @57
-;; |      46  mov [rsp+0x08], rax
-;; |      51  mov rdi, [rsp]
-;; |      55  add edi, 0xFFFFFFFE                       ; @63
-;; |      58  call ...                                  ; -> function 0 fib @64
-;; |      63  mov rcx, [rsp+0x08]
-;; |      68  add ecx, eax                              ; @66
-;; |      70  mov rax, rcx
-;; |      73  add rsp, 0x18                             ; @68
-;; |      77  ret
-;; | L78:
-;; |      78  call ...                                  ; -> stub trap (call stack exhausted)
-;; | L83:
-;; |      83  call ...                                  ; -> stub fuel (all fuel consumed)
-;; |      88  jmp L22
+;; |       2  cmp rsp, [r14+0x90]
+;; |       9  jb L81
+;; |      11  sub rsp, 0x18
+;; |      15  mov [rsp], rdi                            ; @41
+;; |      19  sub r13, 0x0E
+;; |      23  js L86
+;; | L25:
+;; |      25  cmp edi, 0x02                             ; @47
+;; |      28  jnb L38
+;; |      30  mov rax, rdi
+;; |      33  add rsp, 0x18                             ; @68
+;; |      37  ret
+;; | L38:
+;; |      38  mov rax, rdi
+;; |      41  lea edi, [rdi-0x01]                       ; @56
+;; |      44  call ...                                  ; -> function 0 fib @57
+;; |      49  mov [rsp+0x08], rax
+;; |      54  mov rdi, [rsp]
+;; |      58  add edi, 0xFFFFFFFE                       ; @63
+;; |      61  call ...                                  ; -> function 0 fib @64
+;; |      66  mov rcx, [rsp+0x08]
+;; |      71  add ecx, eax                              ; @66
+;; |      73  mov rax, rcx
+;; |      76  add rsp, 0x18                             ; @68
+;; |      80  ret
+;; | L81:
+;; |      81  call ...                                  ; -> stub trap (call stack exhausted)
+;; | L86:
+;; |      86  call ...                                  ; -> stub fuel (all fuel consumed)
+;; |      91  jmp L25
 ;; |
 ;; | function 1 "leaf": 9 bytes, frame 0
 ;; |       0  mov edi, edi

@@ -17,8 +17,8 @@ namespace {
 
 constexpr unsigned long long kFuel = 1 << 24;
 constexpr size_t kMostWords = 256;
-// What one compilation may take: at least, and for each byte of the modules. Bodies with hundreds of locals and thousands
-// of places where ways come together have several phis per byte, of half a kilobyte each.
+// What one compilation may take: at least, and for each byte of the modules. Bodies with hundreds of locals and
+// thousands of places where ways come together have several phis per byte, of half a kilobyte each.
 constexpr unsigned long long kCompileBytes = 16u << 20, kCompileBytesPerByte = 6144;
 
 struct PutStore {
@@ -124,7 +124,7 @@ struct Compiled {
     std::vector<wring_binding> bindings;
     wring_extern_desc import;
     for (unsigned i = 0; wring_module_import(module, i, &import) == 0; i++)
-      if (import.kind == 0) bindings.push_back({WRING_BIND_WASM, 0, 0, 0, 0});
+      if (import.kind == 0) bindings.push_back({WRING_BIND_WASM, 0, 0, 0, 0, 0});
     wring_compile_options options = {};
     options.functions = bindings.data();
     options.function_count = static_cast<unsigned>(bindings.size());

@@ -79,6 +79,7 @@ class InProcessBackend final : public Backend {
   }
 
  private:
+  void empty_memories(int index);
   Outcome make_instance(const std::vector<ImportValue>& imports, wring_code* code, Instance* out);
 
   struct Loaded {

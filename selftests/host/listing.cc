@@ -238,7 +238,7 @@ std::string list_ir(const std::string& module_bytes, const ListingOptions& optio
     ir::Function f(&arena);
     DumpingObserver dumping;
     Diag diag;
-    Err err = compile_to_ir(subject.request, subject.graph, func, &f,
+    Err err = compile_to_ir(subject.request, &subject.graph, func, &f,
                             options.all_passes ? &dumping : nullptr, &diag);
     if (err != Err::kOk) return text_of(diag, subject.module());
     if (!options.all_passes) ir::dump(f, &dumping.out);

@@ -334,6 +334,20 @@ extern "C" int wring_os_yield(void) {
   return stop && *stop;
 }
 
+extern "C" unsigned int wring_os_cycles_per_us(void) {
+  static const unsigned rate = [] {
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point begin = Clock::now();
+    uint64_t first = __builtin_ia32_rdtsc();
+    while (Clock::now() - begin < std::chrono::microseconds(200)) continue;
+    uint64_t cycles = __builtin_ia32_rdtsc() - first;
+    return static_cast<unsigned>(
+        cycles * 1000 /
+        static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - begin).count()));
+  }();
+  return rate;
+}
+
 extern "C" unsigned char* wring_os_memory_reserve(wring_size bytes) {
   if (!may_allocate()) return nullptr;
   Pooled memory = take_pooled(bytes);

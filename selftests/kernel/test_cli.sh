@@ -337,10 +337,11 @@ works "#0 divide .* at $lines:12\$" prog show lines
 works "#1 lines .* at $lines:19\$" prog show lines
 json "\"file\":\"$lines\",\"line\":19\\}" prog show lines
 try prog unload lines
-works 'name cli_lines' prog load "$guest/cli_lines.wasm" type module
-# Without a packet the load of its first byte traps.
-fails_json 134 "trap: .* at .*wring_wasm\.h:[0-9]+" prog run cli_lines export lines
-try prog unload cli_lines
+works 'name cli_divide' prog load "$guest/cli_divide.wasm" type module
+fails_json 134 'trap: .* at selftests/kernel/guest/cli_divide\.c:7' \
+	prog run cli_divide export divide args i32:0
+try prog unload cli_divide
+fails 1 'not available to this type of program' prog load "$guest/cli_lines.wasm" type module
 
 # Debug information is the guest's: broken, it leads to any line or to none, and never takes the loader down.
 size=$(wc -c <"$guest/cli_lines.wasm")

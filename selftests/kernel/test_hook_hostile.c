@@ -20,13 +20,15 @@ static int device;
 static void test_hostile(const char *name, uint32_t reason, const char *innermost,
 			 const char *outermost, uint32_t least_frames)
 {
+	/* Not so much fuel that on a slow machine the time is over before it. */
+	const struct wring_prog_load load = { .fuel = 20000, .time_us = 10000 };
 	int stub = hook_stub(BPF_PROG_TYPE_XDP, 2), id, i, right = 0;
 	const struct wring_trap_info *trap;
 	struct wring_prog_info info;
 	struct hook_program program;
 	uint8_t packet[64];
 
-	hook_load(device, name, WRING_PROG_XDP, NULL, &program);
+	hook_load(device, name, WRING_PROG_XDP, &load, &program);
 	if (!tap_ok(program.fd >= 0, "%s loads: %s", name, device_error.message))
 		return;
 	id = hook_attach_stub(device, program.fd, stub);

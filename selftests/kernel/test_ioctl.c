@@ -183,6 +183,10 @@ static size_t first_size(const struct subject *s)
 	switch (s->command) {
 	case WRING_IOC_FEATURES:
 		return offsetof(struct wring_features, internal_errors);
+	case WRING_IOC_PROG_LOAD:
+		return offsetof(struct wring_prog_load, time_us);
+	case WRING_IOC_PROG_INFO:
+		return offsetof(struct wring_prog_info, misses_busy);
 	case WRING_IOC_LINK_DETACH:
 		return offsetof(struct wring_link_detach, prog_fd);
 	case WRING_IOC_LINK_INFO:

@@ -48,8 +48,9 @@ constexpr u32 kSsaPhiWork =
 // Shadow stack pointers of a module that traps put back (link/stack_pointers.h). Modules that linkers made have one.
 constexpr u32 kMaxStackPointers = 8;
 
-// Stack (runtime/vmctx.h): what an acyclic program may use on the current kernel stack without checks.
-constexpr u32 kInlineStackBytes = 2048;
+// Stack (runtime/vmctx.h): what a hook's program that calls no C functions may use of whatever stack the hook is called
+// on, which is what the kernel's own functions of that size take for granted. All others run on one that they take.
+constexpr u32 kInlineStackBytes = 512;
 constexpr u32 kMaxTrapFrames = 16;
 // Frames up to this size need no check of their own; a chain of unchecked calls stays below the second figure, so
 // a stack limit leaves room for both, and for what host calls and interrupts need.
@@ -58,7 +59,7 @@ constexpr u32 kMaxUncheckedStackBytes = 6 * 1024;
 constexpr u32 kHostStackBytes = 16 * 1024;
 // Entries and bridges do not check the stack; only what they pass arguments and results in is large. No two of them
 // come without a check in between.
-constexpr u32 kMaxStackAreaBytes = 16 * (kMaxParams > kMaxResults ? kMaxParams : kMaxResults);
+constexpr u32 kMaxStackAreaBytes = 16 * max(kMaxParams, kMaxResults);
 constexpr u32 kStackHeadroomBytes =
     kMaxStackAreaBytes + kSmallFrameBytes + kMaxUncheckedStackBytes + kHostStackBytes;
 // Function types of a store's modules together, and how many of them may collide in its hash table.
@@ -70,11 +71,13 @@ constexpr u32 kExceptionSlots = 64;
 constexpr u32 kMinExceptionSlots = 4;
 constexpr u32 kExceptionPoolBytes = 8 * 1024;
 constexpr u64 kMaxExceptionBytes = u64{4} << 20;
-// Fuel is handed out in slices of this size where the host may be asked to yield between them.
-constexpr u32 kFuelSlice = 1u << 20;
-// The same where vector registers are in use, which in a kernel means that the task cannot be preempted.
-constexpr u32 kFpuFuelSlice = 1u << 16;
-// Bulk operations cost one unit of fuel for this many bytes.
+// Fuel is handed out in slices of this size, between which the time is looked at. The slowest code, which misses every
+// cache, takes some 30 ns for a unit.
+constexpr u32 kFuelSlice = 1u << 13;
+// How long an invocation that may sleep runs until others get a turn.
+constexpr u32 kTurnMicroseconds = 50;
+// Bulk operations cost one unit of fuel for this many bytes, and look at the time after so many.
 constexpr u32 kBulkBytesPerFuel = 64;
+constexpr u32 kBulkPieceBytes = 64 * 1024;
 
 }  // namespace wring

@@ -127,6 +127,7 @@ struct Function {
   u32 index = 0;  // function index
   u64 max_memory_bytes =
       u64{kMaxMemoryPages} * kWasmPageBytes;  // what linear memory 0 can at most have
+  u64 unpaid = 0;  // what a call costs besides what loops pay, in units of fuel; once that is known
   Vec<Inst> insts;
   Vec<Block> blocks;
   Vec<Value> pool;

@@ -32,6 +32,7 @@ struct FunctionBinding {
   bool may_trap = false;
   bool may_sleep = false;   // FPU sections end around it
   bool needs_hook = false;  // not to be called by the start function
+  u32 cost = 0;             // in units of fuel, besides that of a call
 };
 
 // How map intrinsics reach a map. Index = the map handle.

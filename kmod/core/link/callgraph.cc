@@ -15,7 +15,6 @@ Err CallGraph::build(const Module& module, const Bindings& bindings, Span<const 
   arena_ = arena;
   rows_.init(arena);
   edges_.init(arena);
-  counts_.init(arena);
   order_.init(arena);
   function_count_ = module.functions.size();
   u32 types = module.types.size();
@@ -27,26 +26,22 @@ Err CallGraph::build(const Module& module, const Bindings& bindings, Span<const 
   taken_head_ = arena->make_array<u32>(types);
   taken_next_ = arena->make_array<u32>(function_count_);
   depth_ = arena->make_array<u64>(nodes);
-  last_edge_ = arena->make_array<u32>(nodes);
-  cost_ = arena->make_array<u64>(function_count_);
   unpaid_ = arena->make_array<u64>(nodes);
   may_throw_ = arena->make_array<u8>(nodes);
   if (canonical_type_.size() != types || last_caller_.size() != nodes ||
       taken_head_.size() != types || taken_next_.size() != function_count_ ||
-      depth_.size() != nodes || may_throw_.size() != nodes || last_edge_.size() != nodes ||
-      cost_.size() != function_count_ || unpaid_.size() != nodes ||
+      depth_.size() != nodes || may_throw_.size() != nodes || unpaid_.size() != nodes ||
       !taken_.init(arena, function_count_) || !shared_tables_.init(arena, module.tables.size()) ||
       !growing_tables_.init(arena, module.tables.size()) ||
       !tail_called_types_.init(arena, types) || !depth_known_.init(arena, nodes) ||
-      !recursive_.init(arena, function_count_) || !rows_.reserve(u64{nodes} + 1) ||
-      !order_.reserve(function_count_))
+      !recursive_.init(arena, function_count_) || !unpaid_known_.init(arena, nodes) ||
+      !rows_.reserve(u64{nodes} + 1) || !order_.reserve(function_count_))
     return diag->no_memory();
 
+  for (u64& unpaid : unpaid_) unpaid = 0;
   depth_[unknown_node_] = kUnknownDepth;
   depth_known_.set(unknown_node_);
   may_throw_[unknown_node_] = 1;
-  for (u64& unpaid : unpaid_) unpaid = kCallCost;
-  unpaid_[unknown_node_] = kMaxUnmeteredBytes;
 
   Span<u32> by_id = arena->make_array<u32>(types);
   if (by_id.size() != types) return diag->no_memory();
@@ -135,13 +130,9 @@ Err CallGraph::collect_expressions(Diag* diag) {
 }
 
 Err CallGraph::add_edge(u32 from, u32 to, Diag* diag) {
-  if (last_caller_[to] == from + 1) {
-    counts_[last_edge_[to]]++;
-    return Err::kOk;
-  }
+  if (last_caller_[to] == from + 1) return Err::kOk;
   last_caller_[to] = from + 1;
-  last_edge_[to] = edges_.size();
-  return edges_.push(to) && counts_.push(1) ? Err::kOk : diag->no_memory();
+  return edges_.push(to) ? Err::kOk : diag->no_memory();
 }
 
 Err CallGraph::collect_calls_of(u32 func, Diag* diag) {
@@ -282,26 +273,23 @@ void CallGraph::finish_component(Span<const u32> members) {
     for (u32 callee : edges_of(member)) throws |= may_throw_[callee] != 0;
   }
   for (u32 member : members) may_throw_[member] = throws;
-  bool is_cycle = members.size() > 1;
-  for (u32 member : members) {
-    if (member < function_count_ || member == unknown_node_) continue;
-    // A call through a table or reference costs as much as the dearest function there.
-    for (u32 callee : edges_of(member)) unpaid_[member] = max(unpaid_[member], unpaid_[callee]);
-  }
-  for (u32 member : members)
-    if (member < function_count_) note_cost(member, is_cycle);
 }
 
-// Of functions of the same cycle, all of which pay themselves, nothing is unpaid.
-void CallGraph::note_cost(u32 func, bool is_cycle) {
-  u64 cost = module_->functions[func].body.end - module_->functions[func].body.begin;
-  bool pays = is_cycle;
-  for (u32 i = rows_[func]; i < rows_[func + 1]; i++) {
-    cost += counts_[i] * unpaid_[edges_[i]];
-    pays |= edges_[i] == func;
+bool CallGraph::note_cost(u32 func, u64 cost, u64 most) {
+  bool pays = recursive_.test(func) || cost > most;
+  unpaid_[func] = pays ? 0 : cost;
+  return pays;
+}
+
+// As much as the dearest function there.
+u64 CallGraph::unpaid_indirect(u32 type) {
+  if (calls_outside_) return kMaxUnpaidOutside;
+  u32 node = type_node(type);
+  if (!unpaid_known_.test(node)) {
+    for (u32 callee : edges_of(node)) unpaid_[node] = max(unpaid_[node], unpaid_[callee]);
+    unpaid_known_.set(node);
   }
-  cost_[func] = cost;
-  if (!pays && cost <= kMaxUnmeteredBytes) unpaid_[func] = max(cost, kCallCost);
+  return unpaid_[node];
 }
 
 Err CallGraph::find_hook_import(u32 func, u32* out, Diag* diag) const {

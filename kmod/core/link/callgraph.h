@@ -27,14 +27,17 @@ class CallGraph {
   // Whether the function is part of a cycle.
   bool is_recursive(u32 func) const { return recursive_.test(func); }
 
-  // What a call of the function does apart from going around loops and from calls that pay for themselves, in bytes of
-  // code passed. Loops pay per iteration, but without recursion or loops a program of a few hundred bytes can still
-  // make more calls than it will ever finish: functions beyond kMaxUnmeteredBytes have to pay on entry.
-  u64 cost(u32 func) const { return cost_[func]; }
-  bool pays_on_entry(u32 func) const {
-    return is_recursive(func) || cost_[func] > kMaxUnmeteredBytes;
-  }
-  static constexpr u64 kMaxUnmeteredBytes = 4096;
+  // What a call costs that the callee does not pay, in units of fuel; of a type: through tables and references. Loops pay
+  // per iteration, but without recursion or loops a program of a few hundred bytes can still make more calls than it
+  // will ever finish: functions beyond kMaxUnpaid have to pay on entry. To be asked in the order of bottom_up(), after
+  // note_cost() has been called for all functions before.
+  u64 unpaid(u32 func) const { return unpaid_[func]; }
+  u64 unpaid_indirect(u32 type);
+  static constexpr u64 kMaxUnpaid = 1024;
+  // The same of functions that code of other instances can call, which does not know what they cost.
+  static constexpr u64 kMaxUnpaidOutside = 64;
+  // Records what a call of the function costs; whether it has to pay that on entry, because it is more than `most`.
+  bool note_cost(u32 func, u64 cost, u64 most = kMaxUnpaid);
 
   // By function: whether a call of it may return with an exception.
   Span<const u8> may_throw() const { return may_throw_.slice(0, function_count_); }
@@ -65,7 +68,6 @@ class CallGraph {
 
  private:
   static constexpr u64 kReturnAddressBytes = 8;
-  static constexpr u64 kCallCost = 64;  // at least, and of what pays itself
 
   Err collect_edges(Diag* diag);
   Err collect_calls_of(u32 func, Diag* diag);
@@ -73,7 +75,6 @@ class CallGraph {
   Err collect_expressions(Diag* diag);
   void note_sources();
   void finish_component(Span<const u32> members);
-  void note_cost(u32 func, bool is_cycle);
   Err collect_expression(Range range, Diag* diag);
   Err order_components(Diag* diag);
   Err add_edge(u32 from, u32 to, Diag* diag);
@@ -93,10 +94,8 @@ class CallGraph {
   // type, then the unknown code.
   Vec<u32> rows_;
   Vec<u32> edges_;
-  Vec<u32> counts_;      // by edge: how many calls it stands for
-  Span<u32> last_edge_;  // by node: the edge last added to it
-  Span<u64> cost_;       // by function
-  Span<u64> unpaid_;     // by node: the part of a call's cost that the caller has to account for
+  Span<u64> unpaid_;  // by node; of types when first asked for
+  BitSet unpaid_known_;
   u32 function_count_ = 0;
   u32 unknown_node_ = 0;
   Span<u32> canonical_type_;  // by type index: the first type with the same id

@@ -113,6 +113,9 @@ class CodeBuilder {
   Span<u32> array_entries;       // by function index: offset of the host's entry stub, or kNone
   u32 stubs[static_cast<u32>(StubId::kCount)] = {};
   u32 uses = 0;  // CodeUses of all functions
+  // C functions that the program calls run on the stack that the host entered from (wring_vmctx::host_sp): they may
+  // sleep, and the kernel's own rules for stacks apply. At hooks they run on the program's.
+  bool calls_on_host_stack = false;
   u32 saved_registers =
       0;  // callee-saved registers that functions save: lost when a trap unwinds them
 };

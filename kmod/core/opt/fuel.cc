@@ -12,9 +12,8 @@ namespace wring::opt {
 
 namespace {
 
-// What may be done without a look at the fuel: iterations, and instructions of the IR in all of them.
-constexpr u64 kMaxTrips = 1 << 14;
-constexpr u64 kMaxWork = 1 << 18;
+// What may be done without a look at the fuel: the cost of all iterations.
+constexpr u64 kMaxWork = 1 << 12;
 constexpr u32 kMaxLatches = 4;
 
 // A condition `counter op bound` under which the loop goes on. The counter is phi + add when it is tested, and the phi
@@ -77,23 +76,18 @@ class ShortLoops {
   void run() {
     u32 header =
         kNone;  // of the loop being walked, if it is innermost and does nothing that rules it out
-    u64 work = 0;
     for (BlockId b = 0; b < f_->blocks.size(); b++) {
       const Block& block = f_->blocks[b];
       if (header != kNone && block.loop_header != header) {
-        finish(header, b, work);
+        finish(header, b);
         header = kNone;
       }
-      if (block.is_loop_header) {
-        header = b;
-        work = 0;
-      }
+      if (block.is_loop_header) header = b;
       if (header == kNone) continue;
-      work += block.insts.size();
       for (Value v : block.insts)
         if (effects_of(f_->insts[v].op) & kCalls) header = kNone;
     }
-    if (header != kNone) finish(header, f_->blocks.size(), work);
+    if (header != kNone) finish(header, f_->blocks.size());
   }
 
  private:
@@ -115,12 +109,13 @@ class ShortLoops {
   }
 
   // The loop is the blocks [header, end).
-  void finish(BlockId header, BlockId end, u64 work) {
+  void finish(BlockId header, BlockId end) {
     const Block& block = f_->blocks[header];
     Value fuel = kNone;
     for (Value v : block.insts)
       if (at(v).op == Op::kFuel) fuel = v;
-    if (fuel == kNone || work > kMaxWork) return;
+    if (fuel == kNone) return;
+    u64 cost = static_cast<u64>(at(fuel).imm);
     u32 latches = 0;
     for (BlockId pred : block.preds) latches += pred >= header;
     if (latches > kMaxLatches) return;
@@ -131,7 +126,7 @@ class ShortLoops {
         if (pred >= header) every_time &= tree_.dominates(b, pred);
       if (!every_time) continue;
       u64 trips = trips_of(b, header, end);
-      if (trips >= kMaxTrips || (trips + 1) * work > kMaxWork) continue;
+      if (trips >= kMaxWork || (trips + 1) * cost > kMaxWork) continue;
       f_->insts[fuel].aux = 1;
       return;
     }

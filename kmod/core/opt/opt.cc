@@ -47,9 +47,14 @@ Err optimize(ir::Function* f, PassObserver* observer, Diag* diag) {
   }
   TRY(duplicate_returns(f, &scratch, diag));
   TRY(done("returns"));
-  TRY(ir::split_critical_edges(f, diag));
-  TRY(relax_metering(f, &scratch, diag));
-  return done("metering");
+  return ir::split_critical_edges(f, diag);
+}
+
+Err meter(ir::Function* f, const CallCosts& calls, bool relax, PassObserver* observer, Diag* diag) {
+  Arena scratch(f->arena->budget());
+  TRY(charge(f, calls, &scratch, diag));
+  if (relax) TRY(relax_metering(f, &scratch, diag));
+  return observer ? observer->after_pass("metering", *f, diag) : Err::kOk;
 }
 
 Err prepare(ir::Function* f, PassObserver* observer, Diag* diag) {

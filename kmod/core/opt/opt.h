@@ -17,6 +17,20 @@ struct PassObserver {
 // Runs all passes; on return the IR is analyzed (cfg.h) and critical edges are split. observer may be null.
 Err optimize(ir::Function* f, PassObserver* observer, Diag* diag);
 
+// What calls cost beyond the call itself and what is paid within them, in units of fuel.
+struct CallCosts {
+  virtual u64 of_function(u32 func) const = 0;
+  virtual u64 of_type(u32 type) const = 0;  // through tables and references
+  virtual u64 of_host(u32 func) const = 0;
+
+ protected:
+  ~CallCosts() = default;
+};
+
+// For a function that has been optimized, or prepared: decides what each Op::Fuel costs, and Function::unpaid. `relax`:
+// loops that are sure to end soon need not look at what is left.
+Err meter(ir::Function* f, const CallCosts& calls, bool relax, PassObserver* observer, Diag* diag);
+
 // Only what lowering relies on: no phi that merges one value with itself, no dead code, critical edges split.
 Err prepare(ir::Function* f, PassObserver* observer, Diag* diag);
 

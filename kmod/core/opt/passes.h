@@ -3,7 +3,7 @@
 // run is in `scratch`.
 #pragma once
 
-#include "core/ir/ir.h"
+#include "core/opt/opt.h"
 
 namespace wring::opt {
 
@@ -26,6 +26,9 @@ Err clean_up_control_flow(Function* f, Arena* scratch, Diag* diag);
 // Moves loop-invariant pure operations and loads in front of loops that have a block of their own there (which
 // split_critical_edges sees to).
 Err hoist_invariants(Function* f, Arena* scratch, Diag* diag);
+
+// Decides what each Fuel costs, and what a call of the function does.
+Err charge(Function* f, const CallCosts& calls, Arena* scratch, Diag* diag);
 
 // Marks the Fuel of loops that are sure to end soon as unchecked.
 Err relax_metering(Function* f, Arena* scratch, Diag* diag);

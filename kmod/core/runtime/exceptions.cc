@@ -18,13 +18,13 @@ class Collector {
  public:
   explicit Collector(wring_vmctx* vmctx) : self_(instance_of(vmctx)) {}
 
-  u64 run(u64 stack_end) {
+  u64 run(const wring_vmctx& vmctx) {
     for_each_instance([&](wring_instance* i) {
       i->exceptions.extend_range(&low_, &high_);
       // Of a collection that was abandoned.
       i->exceptions.for_each_used([](wring_exception* exception) { exception->next = nullptr; });
     });
-    scan_stack(stack_end);
+    scan_stack(vmctx);
     for_each_instance([&](wring_instance* instance) { scan_instance(*instance); });
     while (marked_ != kListEnd) {
       wring_exception* exception = marked_;
@@ -81,12 +81,22 @@ class Collector {
 
   static bool is_exn(ValType type) { return is_ref(type) && top_of(type) == ValType::kExnRef; }
 
-  // From this function's own frame, into which callers' registers have been saved, to the entry stub's. Not
-  // instrumented: it reads the frames of others, gaps included.
-  __attribute__((noinline, no_sanitize("address", "undefined"))) void scan_stack(u64 end) {
+  // From this function's own frame, into which callers' registers have been saved, to the entry stub's: on one stack or,
+  // where library calls are made on the host's, on two.
+  __attribute__((noinline)) void scan_stack(const wring_vmctx& vmctx) {
     __builtin_unwind_init();
     volatile u64 here = 0;
-    u64 at = reinterpret_cast<u64>(&here) & ~u64{7};
+    u64 begin = reinterpret_cast<u64>(&here) & ~u64{7};
+    u64 end = reinterpret_cast<u64>(vmctx.entry_sp);
+    if (vmctx.guest_sp) {
+      scan_frames(begin, reinterpret_cast<u64>(vmctx.host_sp));
+      begin = reinterpret_cast<u64>(vmctx.guest_sp);
+    }
+    scan_frames(begin, end);
+  }
+
+  // Not instrumented: it reads the frames of others, gaps included.
+  __attribute__((noinline, no_sanitize("address", "undefined"))) void scan_frames(u64 at, u64 end) {
     for (; at + 8 <= end; at += 8) {
       mark(*reinterpret_cast<const volatile u64*>(at));
       scanned_++;
@@ -189,8 +199,6 @@ void free_exception(wring_vmctx* vmctx, wring_exception* exception) {
     if (i->exceptions.owns(*exception)) return i->exceptions.give_back(exception);
 }
 
-u64 collect_exceptions(wring_vmctx* vmctx) {
-  return Collector(vmctx).run(reinterpret_cast<u64>(vmctx->entry_sp));
-}
+u64 collect_exceptions(wring_vmctx* vmctx) { return Collector(vmctx).run(*vmctx); }
 
 }  // namespace wring::runtime

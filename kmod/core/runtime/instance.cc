@@ -57,6 +57,7 @@ Err make_index_spaces(wring_instance* instance, Diag* diag) {
   vmctx->tables = tables.data();
   vmctx->instance = instance;
   vmctx->root = vmctx;
+  vmctx->time_slice = u64{kTurnMicroseconds} * wring_os_cycles_per_us();
   return Err::kOk;
 }
 

@@ -11,12 +11,17 @@ namespace {
 
 using ArrayEntry = u32 (*)(wring_vmctx*, unsigned long long*);
 
-// Puts invocations on the stack; false if it is too small.
-bool use_stack(wring_vmctx* vmctx, void* stack, u64 bytes) {
-  if (bytes < WRING_MIN_STACK_BYTES) return false;
+struct Stack {
+  u8* limit;
+  void* top;
+};
+
+// How invocations use the stack; false if it is missing or too small.
+bool plan_stack(void* stack, u64 bytes, Stack* out) {
+  if (!stack || bytes < WRING_MIN_STACK_BYTES) return false;
   u64 begin = reinterpret_cast<u64>(stack);
-  vmctx->stack_limit = reinterpret_cast<u8*>(begin + kStackHeadroomBytes);
-  vmctx->stack_top = reinterpret_cast<void*>((begin + bytes) & ~u64{15});
+  out->limit = reinterpret_cast<u8*>(begin + kStackHeadroomBytes);
+  out->top = reinterpret_cast<void*>((begin + bytes) & ~u64{15});
   return true;
 }
 
@@ -126,7 +131,21 @@ extern "C" wring_vmctx* wring_instance_vmctx(wring_instance* instance) { return 
 
 extern "C" int wring_instance_set_stack(wring_instance* instance, void* stack,
                                         unsigned long long bytes) {
-  return use_stack(&instance->vmctx, stack, bytes) ? 0 : -WRING_ERR_LIMIT;
+  Stack own;
+  if (!plan_stack(stack, bytes, &own)) return -WRING_ERR_LIMIT;
+  instance->vmctx.stack_limit = own.limit;
+  instance->vmctx.private_stack_top = own.top;
+  return 0;
+}
+
+extern "C" wring_hook_stack* wring_hook_stack_init(void* stack, unsigned long long bytes,
+                                                   wring_hook_stack* next) {
+  Stack shared;
+  if (!plan_stack(stack, bytes, &shared)) return nullptr;
+  auto* at = static_cast<wring_hook_stack*>(shared.top) - 1;
+  at->next = next;
+  at->limit = shared.limit;
+  return at;
 }
 
 extern "C" int wring_instance_global(wring_instance* instance, unsigned int global_index,
@@ -166,29 +185,28 @@ extern "C" unsigned int wring_invoke(wring_instance* instance, unsigned int func
   const wring_code& code = *instance->code;
   wring_vmctx* vmctx = &instance->vmctx;
   if (func >= code.image.array_entries.size() || code.image.array_entries.data()[func] == kNone ||
-      (!stack && code.stack.own_stack) || __atomic_exchange_n(&vmctx->busy, 1u, __ATOMIC_ACQUIRE))
+      __atomic_exchange_n(&vmctx->busy, 1u, __ATOMIC_ACQUIRE))
     return WRING_TRAP_HostError;
 
   u8* hook_stack_limit = vmctx->stack_limit;
-  void* hook_stack_top = vmctx->stack_top;
-  vmctx->stack_limit = nullptr;
-  vmctx->stack_top = nullptr;
   vmctx->trap_frame_count = 0;
   u32 reason = guarded(Stage::kInvoke, u32{WRING_TRAP_InternalError}, [&] {
     bool is_valid = are_valid_args(*instance, func, argv);
     return static_cast<u32>(is_valid ? WRING_TRAP_None : WRING_TRAP_HostError);
   });
-  if (stack && !use_stack(vmctx, stack, stack_bytes)) reason = WRING_TRAP_HostError;
+  Stack use;
+  if (!plan_stack(stack, stack_bytes, &use)) reason = WRING_TRAP_HostError;
   if (reason == WRING_TRAP_None) {
-    u64 slice = min<u64>(*fuel, code.plan.uses_fpu ? kFpuFuelSlice : kFuelSlice);
+    vmctx->stack_limit = use.limit;
+    vmctx->stack_top = use.top;
+    u64 slice = min<u64>(*fuel, kFuelSlice);
     vmctx->fuel = static_cast<i64>(slice);
     vmctx->fuel_reserve = *fuel - slice;
+    vmctx->check_at = 0;
     reason = enter(instance, func, argv);
     *fuel = vmctx->fuel_reserve + (vmctx->fuel > 0 ? static_cast<u64>(vmctx->fuel) : 0);
-    vmctx->fuel_reserve = 0;  // hooks get no more than their entry gives them
   }
   vmctx->stack_limit = hook_stack_limit;
-  vmctx->stack_top = hook_stack_top;
   __atomic_store_n(&vmctx->busy, 0u, __ATOMIC_RELEASE);
   return reason;
 }

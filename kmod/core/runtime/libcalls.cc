@@ -38,9 +38,13 @@ u64 libcall_address(Libcall call) {
 
 namespace {
 
-constexpr u64 kPieceBytes = u64{4} << 20;
+// Of tables: some take longer than bytes do.
+constexpr u64 kBulkPieceEntries = kBulkPieceBytes / sizeof(wring_table_entry);
 
 void trap(wring_vmctx* vmctx, TrapReason reason) { vmctx->trap_reason = static_cast<u32>(reason); }
+
+// Instances that call each other share one.
+u64* reserve_of(wring_vmctx* vmctx) { return reinterpret_cast<u64*>(&vmctx->root->fuel_reserve); }
 
 bool in_bounds(u64 begin, u64 n, u64 size) { return begin <= size && n <= size - begin; }
 
@@ -51,8 +55,9 @@ runtime::Table* table_of(wring_vmctx* vmctx, u32 table) {
 // Pays for a bulk operation on `bytes` bytes, from the reserve first (table entries cost a unit each to make).
 bool pay(wring_vmctx* vmctx, u64 bytes) {
   u64 cost = bytes / kBulkBytesPerFuel;
-  u64 from_reserve = min<u64>(cost, vmctx->fuel_reserve);
-  vmctx->fuel_reserve -= from_reserve;
+  u64* reserve = reserve_of(vmctx);
+  u64 from_reserve = min(cost, *reserve);
+  *reserve -= from_reserve;
   cost -= from_reserve;
   if (cost == 0) return true;
   if (vmctx->fuel < 0 || cost > static_cast<u64>(vmctx->fuel)) {
@@ -107,28 +112,49 @@ auto guarded_call(wring_vmctx* vmctx, F&& body) -> decltype(body()) {
   return body();
 }
 
-// Lets others run where that is possible; false: interrupted, and the trap is set.
-bool yield(wring_vmctx* vmctx) {
-  if (!vmctx->may_sleep) return true;
+u64 cycles() { return __builtin_ia32_rdtsc(); }
+
+// Looks at the time, whenever a slice of fuel is used up and after pieces of longer work: others get a turn where that
+// is possible, and where it is not, invocations end when their time is over. False: the trap is set.
+bool check_time(wring_vmctx* vmctx) {
+  wring_vmctx* root = vmctx->root;
+  u64 now = cycles();
+  if (root->check_at == 0) root->check_at = now + root->time_slice;
+  if (now < root->check_at) return true;
+  if (!vmctx->may_sleep) {
+    trap(vmctx, TrapReason::kOutOfTime);
+    return false;
+  }
   SleepSection section(vmctx);
-  if (!wring_os_yield()) return true;
-  trap(vmctx, TrapReason::kInterrupted);
-  return false;
+  bool goes_on = !wring_os_yield();
+  root->check_at = cycles() + root->time_slice;
+  if (!goes_on) trap(vmctx, TrapReason::kInterrupted);
+  return goes_on;
 }
 
 // Takes more fuel from the reserve until there is some, or traps.
 bool refill(wring_vmctx* vmctx) {
+  u64* reserve = reserve_of(vmctx);
   while (vmctx->fuel <= 0) {
-    if (vmctx->fuel_reserve == 0) {
+    if (*reserve == 0) {
       trap(vmctx, TrapReason::kFuelExhausted);
       return false;
     }
-    bool in_fpu_section = runtime::instance_of(vmctx->root)->in_fpu_section;
-    u64 slice = min<u64>(vmctx->fuel_reserve, in_fpu_section ? kFpuFuelSlice : kFuelSlice);
-    vmctx->fuel_reserve -= slice;
+    u64 slice = min<u64>(*reserve, kFuelSlice);
+    *reserve -= slice;
     vmctx->fuel += static_cast<i64>(slice);
   }
-  return yield(vmctx);
+  return check_time(vmctx);
+}
+
+// Calls work(done, n) for pieces of a job of `total` units, of `piece` at most, with a look at the time in between.
+template <class F>
+void in_pieces(wring_vmctx* vmctx, u64 total, u64 piece, F&& work) {
+  for (u64 done = 0, n; done < total; done += n) {
+    n = min(total - done, piece);
+    work(done, n);
+    if (done + n < total && !check_time(vmctx)) return;
+  }
 }
 
 }  // namespace
@@ -137,6 +163,10 @@ bool refill(wring_vmctx* vmctx) {
 using namespace wring;  // NOLINT(google-build-using-namespace): the C functions below
 
 extern "C" i64 wring_lib_fuel_refill(wring_vmctx* vmctx) { return refill(vmctx) ? vmctx->fuel : 0; }
+
+extern "C" int wring_guest_pay(wring_vmctx* vmctx, unsigned long long bytes) {
+  return pay(vmctx, bytes) && (bytes < kBulkPieceBytes || check_time(vmctx)) ? 0 : -1;
+}
 
 // ---- memories ----
 
@@ -158,13 +188,9 @@ extern "C" void wring_lib_memory_fill(wring_vmctx* vmctx, u32 memory, u64 dst, u
   if (!in_bounds(dst, n, view->bytes)) return trap(vmctx, TrapReason::kMemoryOutOfBounds);
   if (!pay(vmctx, n)) return;
   u8* to = view->base + dst;
-  for (u64 rest = n; rest > 0;) {
-    u64 piece = min(rest, kPieceBytes);
-    __builtin_memset(to, static_cast<u8>(value), piece);
-    to += piece;
-    rest -= piece;
-    if (rest > 0 && !yield(vmctx)) return;
-  }
+  in_pieces(vmctx, n, kBulkPieceBytes, [&](u64 done, u64 piece) {
+    __builtin_memset(to + done, static_cast<u8>(value), piece);
+  });
 }
 
 extern "C" void wring_lib_memory_copy(wring_vmctx* vmctx, u32 dst_memory, u32 src_memory, u64 dst,
@@ -176,13 +202,10 @@ extern "C" void wring_lib_memory_copy(wring_vmctx* vmctx, u32 dst_memory, u32 sr
   if (!pay(vmctx, n)) return;
   // Overlapping ranges are copied from the end that is not overwritten first.
   bool is_upward = to->base + dst <= from->base + src;
-  for (u64 done = 0; done < n;) {
-    u64 piece = min(n - done, kPieceBytes);
+  in_pieces(vmctx, n, kBulkPieceBytes, [&](u64 done, u64 piece) {
     u64 at = is_upward ? done : n - done - piece;
     __builtin_memmove(to->base + dst + at, from->base + src + at, piece);
-    done += piece;
-    if (done < n && !yield(vmctx)) return;
-  }
+  });
 }
 
 extern "C" void wring_lib_memory_init(wring_vmctx* vmctx, u32 memory, u32 segment, u64 dst, u32 src,
@@ -191,7 +214,11 @@ extern "C" void wring_lib_memory_init(wring_vmctx* vmctx, u32 memory, u32 segmen
     wring_instance* instance = runtime::instance_of(vmctx);
     if (!runtime::init_memory_in_bounds(*instance, memory, segment, dst, src, n))
       return trap(vmctx, TrapReason::kMemoryOutOfBounds);
-    if (pay(vmctx, n)) runtime::init_memory(instance, memory, segment, dst, src, n);
+    if (!pay(vmctx, n)) return;
+    in_pieces(vmctx, n, kBulkPieceBytes, [&](u64 done, u64 piece) {
+      runtime::init_memory(instance, memory, segment, dst + done, src + static_cast<u32>(done),
+                           static_cast<u32>(piece));
+    });
   });
 }
 
@@ -230,7 +257,9 @@ extern "C" void wring_lib_table_fill(wring_vmctx* vmctx, u32 table, u64 dst, u64
   return guarded_call(vmctx, [&] {
     runtime::Table* to = table_of(vmctx, table);
     if (!in_bounds(dst, n, to->view.size)) return trap(vmctx, TrapReason::kTableOutOfBounds);
-    if (pay(vmctx, n * to->entry_bytes())) runtime::set_entries(to, dst, n, ref);
+    if (!pay(vmctx, n * to->entry_bytes())) return;
+    in_pieces(vmctx, n, kBulkPieceEntries,
+              [&](u64 done, u64 piece) { runtime::set_entries(to, dst + done, piece, ref); });
   });
 }
 
@@ -240,8 +269,11 @@ extern "C" void wring_lib_table_init(wring_vmctx* vmctx, u32 table, u32 segment,
     wring_instance* instance = runtime::instance_of(vmctx);
     if (!runtime::init_table_in_bounds(*instance, table, segment, dst, src, n))
       return trap(vmctx, TrapReason::kTableOutOfBounds);
-    if (pay(vmctx, u64{n} * kBulkBytesPerFuel))
-      runtime::init_table(instance, table, segment, dst, src, n);
+    if (!pay(vmctx, u64{n} * kBulkBytesPerFuel)) return;
+    in_pieces(vmctx, n, kBulkPieceEntries, [&](u64 done, u64 piece) {
+      runtime::init_table(instance, table, segment, dst + done, src + static_cast<u32>(done),
+                          static_cast<u32>(piece));
+    });
   });
 }
 
@@ -255,9 +287,13 @@ extern "C" void wring_lib_table_copy(wring_vmctx* vmctx, u32 dst_table, u32 src_
     u64 entry_bytes = to->entry_bytes();
     if (n == 0 || !pay(vmctx, n * entry_bytes)) return;
     // Validation saw to it that both hold references of one kind.
-    __builtin_memmove(reinterpret_cast<u8*>(to->view.words) + dst * entry_bytes,
-                      reinterpret_cast<const u8*>(from->view.words) + src * entry_bytes,
-                      n * entry_bytes);
+    bool is_upward = to != from || dst <= src;
+    in_pieces(vmctx, n, kBulkPieceEntries, [&](u64 done, u64 piece) {
+      u64 at = is_upward ? done : n - done - piece;
+      __builtin_memmove(reinterpret_cast<u8*>(to->view.words) + (dst + at) * entry_bytes,
+                        reinterpret_cast<const u8*>(from->view.words) + (src + at) * entry_bytes,
+                        piece * entry_bytes);
+    });
   });
 }
 

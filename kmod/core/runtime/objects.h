@@ -52,7 +52,7 @@ struct TypeOf {
 
 // What a stack needs to hold besides a function's own frames.
 struct StackNeeds {
-  bool own_stack = false;  // recursion, another instance's code, or more than kInlineStackBytes
+  bool own_stack = false;  // see wring_code_needs_stack
   u32 bytes = 0;
 };
 

@@ -81,6 +81,16 @@ struct wring_trap_frame {
 	unsigned int offset;		/* Wasm byte offset in the module */
 };
 
+/*
+ * A stack for hook invocations, one of several that a CPU has; this lies at its top, and what runs on it begins right
+ * below. Invocations nest as interrupts do: each takes what the CPU's pointer to the next one says, sets that to
+ * `next`, and sets it back in the end.
+ */
+struct wring_hook_stack {
+	struct wring_hook_stack *next;		/* NULL: there are no more */
+	unsigned char *limit;			/* see wring_vmctx::stack_limit */
+} __attribute__((aligned(16)));
+
 struct wring_vmctx {
 	/* Fixed for the instance's life. */
 	unsigned char *memory_base;		/* heap base, also in its pinned register */
@@ -92,11 +102,17 @@ struct wring_vmctx {
 	void **globals;				/* one pointer per global index, to its 16-byte cell */
 	void *instance;				/* the runtime::Instance, for library calls */
 	void *host;				/* the host's own data (kernel: struct wring_program_cpu *) */
+	unsigned long long time_slice;		/* cycles: until others get a turn or, at hooks, the end */
+	void *private_stack_top;		/* where hook entries of programs with a stack of their own begin */
 
 	/* Per invocation. */
+	void *guest_sp;				/* during such a call: the program's stack pointer */
 	long long fuel;				/* at entry and around host calls; else in the pinned register */
 	unsigned int busy;			/* non-zero while an invocation runs on this vmctx */
 	unsigned int pad0;
+	/* Of the vmctx that was entered (root): */
+	unsigned long long fuel_reserve;	/* what may be handed out when `fuel` is used up */
+	unsigned long long check_at;		/* from that time stamp on wring_lib_fuel_refill hands out */
 
 	/*
 	 * Per invocation, and copied by bridges into the vmctx of the instance they call, which thus unwinds to the
@@ -105,8 +121,8 @@ struct wring_vmctx {
 	void *entry_sp;				/* stack pointer to unwind to on a trap: the entry stub's */
 	struct wring_vmctx *root;		/* the vmctx the host entered; it gets the trap record */
 	unsigned char *stack_limit;		/* lowest stack address a checked prologue may reach */
-	void *stack_top;			/* entry stubs switch to this stack (16-byte aligned) unless NULL */
-	unsigned long long fuel_reserve;	/* what wring_lib_fuel_refill may still hand out */
+	void *host_sp;				/* where C functions are called that may use the host's stack */
+	void *stack_top;			/* the invocation's stack begins here (16-byte aligned) */
 	unsigned char *pkt;			/* packet bytes, and how many */
 	unsigned long long pkt_len;
 	void *hook_ctx;				/* the hook's native context (struct xdp_buff *, ...) */

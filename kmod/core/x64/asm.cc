@@ -359,6 +359,7 @@ void Assembler::ret() { data8(0xc3); }
 void Assembler::int3() { data8(0xcc); }
 void Assembler::ud2() { data(0x0b0f, 2); }
 void Assembler::endbr64() { data(0xfa1e0ff3, 4); }
+void Assembler::rdtsc() { data(0x310f, 2); }
 void Assembler::rep_movsq() { data(0xa548f3, 3); }
 
 void Assembler::rel32(const u8* bytes, u32 count, RelocKind kind, u32 index, u64 address) {

@@ -150,6 +150,7 @@ class Assembler {
   void imul_imm(Size size, Reg dst, const Rm& src, i32 value);
   void unary(Unary op, Size size, const Rm& operand);  // mul and div: rdx:rax
   void sign_extend_rax(Size size);                     // cdq, cqo
+  void rdtsc();
   void shift_imm(Shift op, Size size, const Rm& dst, u8 count);
   void shift_cl(Shift op, Size size, const Rm& dst);
   void scan(Scan op, Size size, Reg dst, const Rm& src);

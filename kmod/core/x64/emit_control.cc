@@ -183,9 +183,22 @@ void Emitter::call_pointer(const Payload& p) {
 void Emitter::call_host(const Payload& p) {
   code_->uses |= kUsesFuel | kUsesHost;
   as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(fuel)), kFuel);
+  Mem guest_sp = vmctx_field(WRING_VMCTX_OFFSET(guest_sp));
+  if (code_->calls_on_host_stack) {
+    as_.mov_store(Size::k64, guest_sp, kRsp);
+    if (p.index) as_.mov(Size::k64, kScratch, kRsp);
+    as_.mov(Size::k64, kRsp, vmctx_field(WRING_VMCTX_OFFSET(host_sp)));
+    // Arguments beyond those in registers are words on the program's stack.
+    if (p.index % 2) as_.push(kScratch);
+    for (u32 i = p.index; i-- > 0;) {
+      as_.mov(Size::k64, kRdi, Mem{kScratch, kNoReg, 0, false, static_cast<i32>(8 * i)});
+      as_.push(kRdi);
+    }
+  }
   as_.mov(Size::k64, kRdi, kVmCtx);
   as_.call_address(static_cast<u64>(p.imm));
   as_.call_site(f_.index, origin_);
+  if (code_->calls_on_host_stack) as_.mov(Size::k64, kRsp, guest_sp);
   as_.mov(Size::k64, kFuel, vmctx_field(WRING_VMCTX_OFFSET(fuel)));
   if (p.flag) as_.mov(Size::k32, kRax, kRax);
 }

@@ -7,7 +7,7 @@ namespace wring::x64 {
 
 namespace {
 
-constexpr u32 kStackWords = 2;  // on the program's own stack: padding, the hook's rsp
+constexpr u32 kStackWords = 2;  // on a stack taken for the program: padding, the hook's rsp
 
 class HookEmitter {
  public:
@@ -17,28 +17,26 @@ class HookEmitter {
   Err run(u32* offset, Diag* diag) {
     Label start = as_.here();
     plan();
-    Label busy = as_.new_label(), bad = as_.new_label(), finish = as_.new_label(),
-          leave = as_.new_label(), unusable = as_.new_label(), uncaught = as_.new_label();
+    Label busy = as_.new_label(), bad = as_.new_label(), done = as_.new_label(),
+          finish = as_.new_label(), leave = as_.new_label(), uncaught = as_.new_label();
+    Label too_deep = as_.new_label(), unusable = as_.new_label();
     if (target_.ibt) as_.endbr64();
     for (u32 i = 0; i < saved_count_; i++) as_.push(saved_[i]);
     load_vmctx();
     as_.bit_test_set(vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
     as_.jcc(kCcB, busy);
+    if (entry_.own_stack) take_stack(too_deep);
     if (manages_fpu_) begin_fpu(unusable);
     context();
     if (can_trap_) save_stack_pointers();
     enter();
     as_.call_function(entry_.func);
     Label returned = as_.here();
-    if (uses(kUsesExceptions)) {
-      as_.alu_imm(Alu::kCmp, Size::k64, vmctx_field(WRING_VMCTX_OFFSET(exception)), 0);
-      as_.jcc_long(kCcNe, uncaught);
-    }
-    check_verdict(bad);
-    as_.bind(finish);
-    finish_invocation();
-    as_.bind(leave);
-    restore();
+    // What follows would not fit in front of the trap exit with all that giving a stack back takes.
+    if (entry_.own_stack)
+      as_.jmp_long(done);
+    else
+      end(bad, uncaught, finish, leave);
 
     pad_to_trap_exit(&as_, returned);
     load_vmctx();
@@ -48,6 +46,11 @@ class HookEmitter {
     as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(trap_reason)), 0);
     as_.jmp(finish);
 
+    if (entry_.own_stack) {
+      as_.bind(done);
+      end(bad, uncaught, finish, leave);
+    }
+
     if (uses(kUsesExceptions)) {
       as_.bind(uncaught);
       as_.mov(Size::k64, kRdi, kVmCtx);
@@ -56,12 +59,24 @@ class HookEmitter {
       as_.jmp(trapped);
     }
 
+    Label miss = as_.new_label();
     if (manages_fpu_) {
       as_.bind(unusable);
+      give_stack();
       as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
+      as_.mov_imm(kRdx, kMissNoFpu);
+      as_.jmp(miss);
+    }
+    if (entry_.own_stack) {
+      as_.bind(too_deep);
+      allow_preemption();
+      as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
+      as_.mov_imm(kRdx, kMissTooDeep);
+      as_.jmp(miss);
     }
     as_.bind(busy);
-    as_.zero(kRdx);
+    as_.mov_imm(kRdx, kMissBusy);
+    as_.bind(miss);
     report(kHookMiss);
     as_.jmp(leave);
 
@@ -82,8 +97,7 @@ class HookEmitter {
   void plan() {
     can_trap_ = !code_->traps.empty() || uses(kUsesHost);
     manages_fpu_ = uses(kUsesFpu) && entry_.fpu_begin;
-    // Where the hook's stack need not be aligned, vector code gets one that is.
-    switches_stack_ = entry_.own_stack || uses(kUsesFpu);
+    WRING_ASSERT(entry_.own_stack || !uses(kUsesHost | kUsesFpu));
     save(kVmCtx);
     if (uses(kUsesFuel)) save(kFuel);
     if (uses(kUsesMemory)) save(kMemoryBase);
@@ -91,20 +105,50 @@ class HookEmitter {
     u32 lost = !can_trap_ ? 0 : uses(0) ? u32{kCalleeSaved} : code_->saved_registers;
     for (u8 reg = 0; reg < 16; reg++)
       if (lost & ra::bit(reg)) save(static_cast<Reg>(reg));
-    // An odd number of words keeps the C ABI's alignment for host functions.
     area_bytes_ = static_cast<u32>(align_up(entry_.tail_bytes, 16));
-    if (!switches_stack_ && uses(kUsesHost) && saved_count_ % 2 == 0) save(kScratch);
   }
 
-  // gs points to this CPU's copies of per-CPU variables.
-  void load_vmctx() {
-    i64 address = static_cast<i64>(entry_.percpu_vmctx);
-    if (fits_i32(address)) {
-      as_.mov(Size::k64, kVmCtx, Mem{kNoReg, kNoReg, 0, true, static_cast<i32>(address)});
-    } else {
-      as_.mov_imm(kVmCtx, entry_.percpu_vmctx);
-      as_.mov(Size::k64, kVmCtx, Mem{kVmCtx, kNoReg, 0, true, 0});
-    }
+  // gs points to this CPU's copies of per-CPU variables. The address may need `temp`.
+  Mem per_cpu(u64 address, Reg temp) {
+    i64 disp = static_cast<i64>(address);
+    if (fits_i32(disp)) return {kNoReg, kNoReg, 0, true, static_cast<i32>(disp)};
+    as_.mov_imm(temp, address);
+    return {temp, kNoReg, 0, true, 0};
+  }
+
+  void load_vmctx() { as_.mov(Size::k64, kVmCtx, per_cpu(entry_.percpu_vmctx, kVmCtx)); }
+
+  // Stacks are taken and given back in the order of a stack, for which whoever takes one must be the one to go on
+  // until it is given back: interrupts do so by themselves, other tasks must be kept away.
+  void take_stack(Label too_deep) {
+    if (entry_.percpu_preempt_count)
+      as_.alu_imm(Alu::kAdd, Size::k32, per_cpu(entry_.percpu_preempt_count, kRcx), 1);
+    as_.mov(Size::k64, kRax, per_cpu(entry_.percpu_stacks, kRax));
+    as_.test(Size::k64, kRax, kRax);
+    as_.jcc(kCcE, too_deep);
+    as_.mov(Size::k64, kRcx, stack_field(__builtin_offsetof(wring_hook_stack, next)));
+    as_.mov_store(Size::k64, per_cpu(entry_.percpu_stacks, kRdx), kRcx);
+    as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(stack_top)), kRax);
+    if (entry_.private_stack || !entry_.checks_stack) return;
+    as_.mov(Size::k64, kRcx, stack_field(__builtin_offsetof(wring_hook_stack, limit)));
+    as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(stack_limit)), kRcx);
+  }
+
+  static Mem stack_field(usize offset) {
+    return {kRax, kNoReg, 0, false, static_cast<i32>(offset)};
+  }
+
+  // Leaves eax alone.
+  void give_stack() {
+    as_.mov(Size::k64, kRcx, vmctx_field(WRING_VMCTX_OFFSET(stack_top)));
+    as_.mov_store(Size::k64, per_cpu(entry_.percpu_stacks, kRdx), kRcx);
+    allow_preemption();
+  }
+
+  // A task that is to be scheduled meanwhile is so when the next interrupt returns.
+  void allow_preemption() {
+    if (entry_.percpu_preempt_count)
+      as_.alu_imm(Alu::kSub, Size::k32, per_cpu(entry_.percpu_preempt_count, kRcx), 1);
   }
 
   // A call on the hook's stack below the saved registers.
@@ -150,12 +194,11 @@ class HookEmitter {
   }
 
   void enter() {
-    if (switches_stack_) {
+    if (entry_.own_stack) {
       as_.mov(Size::k64, kRax, kRsp);
-      if (entry_.own_stack)
-        as_.mov(Size::k64, kRsp, vmctx_field(WRING_VMCTX_OFFSET(stack_top)));
-      else
-        as_.alu_imm(Alu::kAnd, Size::k64, kRsp, -16);
+      as_.mov(Size::k64, kRsp,
+              vmctx_field(entry_.private_stack ? WRING_VMCTX_OFFSET(private_stack_top)
+                                               : WRING_VMCTX_OFFSET(stack_top)));
       as_.push(kRax);
       as_.push(kRax);  // padding
     }
@@ -163,9 +206,35 @@ class HookEmitter {
     if (can_trap_) as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(entry_sp)), kRsp);
     if (uses(kUsesMemory))
       as_.mov(Size::k64, kMemoryBase, vmctx_field(WRING_VMCTX_OFFSET(memory_base)));
-    if (uses(kUsesFuel)) as_.mov_imm(kFuel, entry_.fuel);
+    if (uses(kUsesFuel)) give_fuel();
     // The one parameter a program may have is 0, never what the kernel passed.
     if (code_->functions[entry_.func].reads_params) as_.zero(kRdi);
+  }
+
+  void give_fuel() {
+    u64 slice = min<u64>(entry_.fuel, kFuelSlice), rest = entry_.fuel - slice;
+    Mem reserve = vmctx_field(WRING_VMCTX_OFFSET(fuel_reserve));
+    as_.mov_imm(kFuel, slice);
+    if (fits_i32(static_cast<i64>(rest))) {
+      as_.mov_store_imm(Size::k64, reserve, static_cast<i32>(rest));
+    } else {
+      as_.mov_imm(kRax, rest);
+      as_.mov_store(Size::k64, reserve, kRax);
+    }
+    as_.mov_store_imm(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(check_at)), 0);
+  }
+
+  // From the program's return to the hook's.
+  void end(Label bad, Label uncaught, Label finish, Label leave) {
+    if (uses(kUsesExceptions)) {
+      as_.alu_imm(Alu::kCmp, Size::k64, vmctx_field(WRING_VMCTX_OFFSET(exception)), 0);
+      as_.jcc_long(kCcNe, uncaught);
+    }
+    check_verdict(bad);
+    as_.bind(finish);
+    finish_invocation();
+    as_.bind(leave);
+    restore();
   }
 
   void check_verdict(Label bad) {
@@ -181,11 +250,12 @@ class HookEmitter {
   }
 
   void finish_invocation() {
-    if (switches_stack_)
+    if (entry_.own_stack)
       as_.mov(Size::k64, kRsp, stack(area_bytes_ + 8 * (kStackWords - 1)));
     else if (area_bytes_)
       as_.alu_imm(Alu::kAdd, Size::k64, kRsp, static_cast<i32>(area_bytes_));
     if (manages_fpu_) call_keeping(kRax, entry_.fpu_end);
+    if (entry_.own_stack) give_stack();
     as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
   }
 
@@ -208,7 +278,7 @@ class HookEmitter {
 
   // A call on the stack the program ran on.
   void call_from_invocation(u64 address) {
-    bool pad = !switches_stack_ && saved_count_ % 2 == 0;
+    bool pad = !entry_.own_stack && saved_count_ % 2 == 0;
     if (pad) as_.push(kRdx);
     as_.call_address(address);
     if (pad) as_.pop(kRdx);
@@ -220,7 +290,6 @@ class HookEmitter {
   Assembler& as_;
   bool can_trap_ = false;
   bool manages_fpu_ = false;
-  bool switches_stack_ = false;
   u32 area_bytes_ = 0;  // what tail calls pass arguments in
   Reg saved_[8];
   u32 saved_count_ = 0;

@@ -172,7 +172,7 @@ void Lowering::lower_inst(Value v) {
     case Op::kTrapIf: return lower_trap_if(v);
     case Op::kFuel: {
       Payload p;
-      p.imm = at(v).imm * options_.fuel_scale;
+      p.imm = at(v).imm;
       p.flag = at(v).aux == 1;
       return add_insn(Lir::kFuel, Operands(), p);
     }

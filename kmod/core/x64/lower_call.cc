@@ -47,14 +47,14 @@ void Lowering::lower_params() {
     if (place.reg != ra::kNoPReg) regs.def_fixed(result(v), place.reg);
   }
   add_insn(Lir::kParams, regs);
-  if (options_.consume_fuel) pay_on_entry();
+  if (options_.entry_cost) pay_on_entry();
   load_stack_params();
   end_tile();
 }
 
 void Lowering::pay_on_entry() {
   Payload p;
-  p.imm = options_.fuel_scale;
+  p.imm = options_.entry_cost;
   add_insn(Lir::kFuel, Operands(), p);
 }
 
@@ -185,6 +185,7 @@ void Lowering::lower_host_call(Value v) {
   Value second = next_result_.empty() ? kNone : next_result_[v];  // a v128 is two words
   if (second != kNone && is_needed(second)) ops.def_fixed(result(second), kRdx);
   use_fixed_values(&ops, args.slice(0, in_regs), {places, in_regs});
+  p.index = static_cast<u16>(args.size() - in_regs);
   add_insn(Lir::kCallHost, ops, p);
   out_->outgoing_bytes = max(out_->outgoing_bytes, 8 * (args.size() - in_regs));
   out_->has_calls = true;

@@ -42,10 +42,41 @@ void emit_leave(Assembler* as, const Target& target) {
   emit_return(as, target);
 }
 
+// A slice of the entered vmctx's reserve, if it is not time yet to ask the library: 12 ns or so, every few thousand
+// instructions. Falls through where there is more to be done, with all registers as they were.
+void emit_next_slice(Assembler* as, const Target& target) {
+  Label ask = as->new_label();
+  constexpr Reg kUsed[] = {kRax, kRcx, kRdx};
+  auto restore = [&] {
+    for (u32 i = sizeof(kUsed) / sizeof(Reg); i-- > 0;) as->pop(kUsed[i]);
+  };
+  Mem reserve = vmctx_field(WRING_VMCTX_OFFSET(fuel_reserve), kRcx);
+  for (Reg reg : kUsed) as->push(reg);
+  as->mov(Size::k64, kRcx, vmctx_field(WRING_VMCTX_OFFSET(root)));
+  as->rdtsc();
+  as->shift_imm(Shift::kShl, Size::k64, kRdx, 32);
+  as->alu(Alu::kOr, Size::k64, kRax, kRdx);
+  as->alu(Alu::kCmp, Size::k64, kRax, vmctx_field(WRING_VMCTX_OFFSET(check_at), kRcx));
+  as->jcc(kCcAe, ask);
+  as->mov_imm(kRdx, kFuelSlice);
+  as->mov(Size::k64, kRax, reserve);
+  as->alu(Alu::kCmp, Size::k64, kRax, kRdx);
+  as->cmov(kCcB, Size::k64, kRdx, kRax);
+  as->alu_store(Alu::kSub, Size::k64, reserve, kRdx);
+  as->alu(Alu::kAdd, Size::k64, kFuel, kRdx);
+  as->jcc(kCcLe, ask);
+  restore();
+  emit_return(as, target);
+  as->bind(ask);
+  restore();
+}
+
 // Called when the fuel went below zero; `trap` is StubId::kTrap.
-void emit_fuel(Assembler* as, const Target& target, Label trap, bool vectors) {
+void emit_fuel(Assembler* as, const Target& target, Label trap, bool vectors, bool on_host_stack) {
+  emit_next_slice(as, target);
   for (Reg reg : kCallerSaved) as->push(reg);
   as->push(kRbp);
+  as->push(kRbx);
   as->mov(Size::k64, kRbp, kRsp);
   as->alu_imm(Alu::kAnd, Size::k64, kRsp, -kStackAlignment);
   if (vectors) {
@@ -53,11 +84,15 @@ void emit_fuel(Assembler* as, const Target& target, Label trap, bool vectors) {
     for (u32 i = 0; i < kSavedVectors; i++) as->vec_store(16, stack(16 * i), xmm(i));
   }
   as->mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(fuel)), kFuel);
+  as->mov(Size::k64, kRbx, kRsp);
+  if (on_host_stack) as->mov(Size::k64, kRsp, vmctx_field(WRING_VMCTX_OFFSET(host_sp)));
   as->mov(Size::k64, kRdi, kVmCtx);
   as->call_address(libcall_address(Libcall::kFuelRefill));
+  as->mov(Size::k64, kRsp, kRbx);
   if (vectors)
     for (u32 i = 0; i < kSavedVectors; i++) as->vec_load(16, xmm(i), stack(16 * i));
   as->mov(Size::k64, kRsp, kRbp);
+  as->pop(kRbx);
   as->pop(kRbp);
   Label exhausted = as->new_label();
   as->test(Size::k64, kRax, kRax);
@@ -121,9 +156,9 @@ Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag) {
   Label leave = as.here();
   emit_leave(&as, target);
   Label fuel = as.here();
-  emit_fuel(&as, target, trap, false);
+  emit_fuel(&as, target, trap, false, code->calls_on_host_stack);
   Label fuel_vectors = as.here();
-  if (code->uses & kUsesFpu) emit_fuel(&as, target, trap, true);
+  if (code->uses & kUsesFpu) emit_fuel(&as, target, trap, true, code->calls_on_host_stack);
   TRY(as.finish(diag));
   code->stubs[static_cast<u32>(StubId::kTrap)] = as.offset_of(trap);
   code->stubs[static_cast<u32>(StubId::kLeave)] = as.offset_of(leave);
@@ -132,7 +167,7 @@ Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag) {
   return Err::kOk;
 }
 
-// The host's stack: its registers, vmctx, argv. The program's stack, which may be the same: the
+// The host's stack: its registers, vmctx, argv; from there on C functions use it. The program's stack: the
 // host's rsp, padding, the area for arguments and results, where entry_sp is.
 Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 tail_bytes,
                      CodeBuilder* code, u32* area_bytes, Diag* diag) {
@@ -154,10 +189,9 @@ Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 t
   as.mov(Size::k64, kMemoryBase, vmctx_field(WRING_VMCTX_OFFSET(memory_base)));
   as.mov(Size::k64, kFuel, vmctx_field(WRING_VMCTX_OFFSET(fuel)));
   as.mov(Size::k64, kRbx, kRsp);
-  as.mov(Size::k64, kRax, vmctx_field(WRING_VMCTX_OFFSET(stack_top)));
-  as.test(Size::k64, kRax, kRax);
-  as.cmov(kCcNe, Size::k64, kRsp, kRax);
   as.alu_imm(Alu::kAnd, Size::k64, kRsp, -kStackAlignment);
+  as.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(host_sp)), kRsp);
+  as.mov(Size::k64, kRsp, vmctx_field(WRING_VMCTX_OFFSET(stack_top)));
   as.push(kRbx);
   as.alu_imm(Alu::kSub, Size::k64, kRsp, static_cast<i32>(area));
   as.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(entry_sp)), kRsp);

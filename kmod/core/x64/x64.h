@@ -30,9 +30,8 @@ struct FunctionOptions {
   // may compare rsp alone (the limit leaves room for one). Frames beyond that are always checked:
   // see has_checked_stack.
   bool check_stack = false;
-  bool consume_fuel = false;  // entry consumes fuel
-  u32 fuel_scale = 1;         // what a unit of Op::Fuel and an entry cost
-  u32 tail_bytes = 0;         // the most stack_param_bytes of a tail call of the module
+  u32 entry_cost = 0;  // fuel that the entry consumes
+  u32 tail_bytes = 0;  // the most stack_param_bytes of a tail call of the module
 };
 
 // How much of the stack area (abi.h) the arguments of a call of that type take.
@@ -63,8 +62,8 @@ Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag);
 // Appends a stub that the host calls as  u32 stub(vmctx, u64 *argv): loads the pinned registers,
 // takes the function's arguments from argv[0..], stores its results to argv[0..] (i32 and f32
 // zero-extended; a v128 takes two words), returns 0 or the trap reason. vmctx->fuel is the budget and holds
-// what is left afterwards. If vmctx->stack_top is not null the callee runs on that stack. The stub sets
-// vmctx->entry_sp and nothing else of the bridged fields (the host does); it finds its own vmctx and argv
+// what is left afterwards. The callee runs on the stack at vmctx->stack_top. The stub sets vmctx->entry_sp, host_sp and
+// nothing else of the bridged fields (the host does); it finds its own vmctx and argv
 // again on its stack. tail_bytes: see FunctionOptions; likewise below. *area_bytes: what it takes of the stack for
 // arguments and results in memory, unchecked.
 Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 tail_bytes,
@@ -72,9 +71,16 @@ Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 t
 
 // Second argument of HookEntry::slow_path.
 enum HookEvent : u32 {
-  kHookMiss,        // the vmctx was busy; it belongs to the invocation that this one interrupted
+  kHookMiss,        // the program did not run; value: HookMiss
   kHookTrap,        // value: the reason; the trap is recorded in the vmctx, which is still busy
   kHookBadVerdict,  // value: the verdict
+};
+
+// Why.
+enum HookMiss : u32 {
+  kMissBusy,     // the vmctx belongs to the invocation that this one interrupted
+  kMissNoFpu,    // fpu_begin said no
+  kMissTooDeep,  // all stacks of this CPU are in use, by invocations that this one interrupted
 };
 
 // What a hook's entry stub does around the program; see kmod/hook.c for the values of each hook. It
@@ -83,16 +89,17 @@ enum HookEvent : u32 {
 //   save the pinned registers in use, and the callee-saved ones that a trap could leave changed
 //   load the vmctx               (gs-relative: gs points to where this CPU's per-CPU copies are)
 //   test and set vmctx->busy     (one instruction; if busy: return slow_path(vmctx, kHookMiss, 0))
-//   fpu_begin()                  (0: busy = 0 and a miss; only if the code uses vector registers)
+//   take one of the CPU's stacks (own_stack; there is none left: busy = 0 and a miss)
+//   fpu_begin()                  (0: back, busy = 0 and a miss; only if the code uses vector registers)
 //   hook_ctx = rdi; pkt, pkt_len; hook_args (hook_arg_count is the host's: it is there already)
 //   stack_pointers               (only of programs that may leave one elsewhere without a trap)
-//   switch to vmctx->stack_top   (own_stack; it must not be null)
-//   entry_sp; memory base; fuel; call
+//   switch to that stack         (or to vmctx->private_stack_top)
+//   entry_sp; memory base; a slice of fuel, fuel_reserve, check_at; call
 //                                (a trap: slow_path(vmctx, kHookTrap, reason), trap_reason = 0;
 //                                an exception: the same, by way of wring_lib_uncaught)
 //   compare the verdict with its range
 //                                (bad: slow_path(vmctx, kHookBadVerdict, verdict))
-//   fpu_end(), busy = 0, restore, return
+//   fpu_end(), give the stack back, busy = 0, restore, return
 // vmctx->root must be the vmctx itself. rsp is a multiple of 16 at calls of C functions if the hook
 // is called as the C ABI wants.
 struct HookEntry {
@@ -108,7 +115,12 @@ struct HookEntry {
   // C: u32 fn(struct wring_vmctx *, u32 event, u32 value) returns the verdict. Called with the
   // hook's own stack (own_stack: the program's, except for kHookMiss).
   u64 slow_path;
-  bool own_stack;  // switch to vmctx->stack_top
+  // Take a stack: per-CPU address of the `struct wring_hook_stack *` that is next (vmctx.h), and of the count that
+  // keeps the kernel from preempting while it is not 0 (int), 0: there is none.
+  bool own_stack;
+  u64 percpu_stacks, percpu_preempt_count;
+  bool checks_stack;   // there are checked prologues: stack_limit must be the stack's
+  bool private_stack;  // run on vmctx->private_stack_top, whose limit is in stack_limit
   // C: u32 fn(void), whether vector registers may be used now; void fn(void). On the hook's own stack.
   u64 fpu_begin, fpu_end;
   u32 tail_bytes;

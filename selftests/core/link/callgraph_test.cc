@@ -301,21 +301,39 @@ TEST_F(CallGraphTest, BigTreesOfCallsPay) {
   }
   build(text + ")");
   u32 paying = 0;
-  for (u32 i = 0; i < 20; i++) {
-    EXPECT_LT(graph.cost(i), 11 * link::CallGraph::kMaxUnmeteredBytes);
-    paying += graph.pays_on_entry(i);
+  for (u32 i = 20; i-- > 0;) {
+    u64 cost = i == 19 ? 4 : 10 * (4 + graph.unpaid(i + 1));
+    EXPECT_LE(cost, 10 * (4 + link::CallGraph::kMaxUnpaid));
+    bool pays = graph.note_cost(i, cost);
+    EXPECT_EQ(graph.unpaid(i), pays ? 0 : cost);
+    EXPECT_EQ(pays, cost > link::CallGraph::kMaxUnpaid);
+    paying += pays;
   }
   EXPECT_GE(paying, 6u);
   EXPECT_LE(paying, 10u);
-  EXPECT_FALSE(graph.pays_on_entry(19));
-  EXPECT_FALSE(graph.pays_on_entry(18));
 }
 
 TEST_F(CallGraphTest, SmallFunctionsAreFree) {
   build(R"((module (func $a (call $b) (call $b) (call $c)) (func $b (call $c)) (func $c)
     (func $loop (call $loop))))");
-  for (u32 i = 0; i < 3; i++) EXPECT_FALSE(graph.pays_on_entry(i));
-  EXPECT_TRUE(graph.pays_on_entry(3));
+  for (u32 i = 0; i < 3; i++) EXPECT_FALSE(graph.note_cost(i, 10));
+  EXPECT_TRUE(graph.note_cost(3, 10));
+  EXPECT_EQ(graph.unpaid(3), 0u);
+}
+
+TEST_F(CallGraphTest, IndirectCallsCostAsTheDearest) {
+  build(R"((module (type $t (func)) (table funcref (elem $a $b))
+    (func $a) (func $b) (func (call_indirect (type $t) (i32.const 0)))))");
+  EXPECT_FALSE(graph.note_cost(0, 10));
+  EXPECT_FALSE(graph.note_cost(1, 300));
+  EXPECT_EQ(graph.unpaid_indirect(0), 300u);
+}
+
+TEST_F(CallGraphTest, OtherInstancesCostWhatTheyMayLeaveUnpaid) {
+  build(R"((module (type $t (func)) (import "m" "f" (func)) (func (call 0))))", BindingKind::kWasm);
+  EXPECT_EQ(graph.unpaid_indirect(0), link::CallGraph::kMaxUnpaidOutside);
+  EXPECT_TRUE(graph.note_cost(1, 100, link::CallGraph::kMaxUnpaidOutside));
+  EXPECT_FALSE(graph.note_cost(1, 100));
 }
 
 TEST_F(CallGraphTest, KnowsWhichTablesGrow) {

@@ -314,9 +314,10 @@ TEST_F(InstanceTest, CodeMustBePlacedOnce) {
 TEST_F(InstanceTest, HostFunctionsAreCalledDirectlyAndThroughTables) {
   auto twice = +[](wring_vmctx*, unsigned x) -> unsigned { return 2 * x; };
   auto fails = +[](wring_vmctx* vmctx) { vmctx->trap_reason = WRING_TRAP_HostError; };
-  wring_binding host = {WRING_BIND_HOST, 0, reinterpret_cast<unsigned long long>(twice), 0, 0};
-  wring_binding failing = {WRING_BIND_HOST, 0, reinterpret_cast<unsigned long long>(fails), 1, 0};
-  wring_binding constant = {WRING_BIND_CONSTANT, 33, 0, 0, 0};
+  wring_binding host = {WRING_BIND_HOST, 0, reinterpret_cast<unsigned long long>(twice), 0, 0, 0};
+  wring_binding failing = {
+      WRING_BIND_HOST, 0, reinterpret_cast<unsigned long long>(fails), 1, 0, 0};
+  wring_binding constant = {WRING_BIND_CONSTANT, 33, 0, 0, 0, 0};
   wring_instance* i = load(R"((module
     (import "h" "twice" (func $twice (param i32) (result i32)))
     (import "h" "fails" (func $fails)) (import "h" "c" (func $c (result i32)))
@@ -340,16 +341,17 @@ TEST_F(InstanceTest, HostFunctionsAreCalledDirectlyAndThroughTables) {
 TEST_F(InstanceTest, BindingsAreChecked) {
   Loaded l;
   std::string bytes = wat("(module (import \"m\" \"f\" (func)))");
-  EXPECT_EQ(compile(bytes, {{WRING_BIND_INTRINSIC, 0, 0, 0, 0}}, &l), -WRING_ERR_LINK);
+  EXPECT_EQ(compile(bytes, {{WRING_BIND_INTRINSIC, 0, 0, 0, 0, 0}}, &l), -WRING_ERR_LINK);
   wring_module_put(l.module);
   l = {};
-  EXPECT_EQ(compile(bytes, {{17, 0, 0, 0, 0}}, &l), -WRING_ERR_LINK);
+  EXPECT_EQ(compile(bytes, {{17, 0, 0, 0, 0, 0}}, &l), -WRING_ERR_LINK);
   wring_module_put(l.module);
 }
 
 TEST_F(InstanceTest, StartFunctionsCallNothingThatNeedsAHook) {
   auto twice = +[](wring_vmctx*, unsigned x) -> unsigned { return 2 * x; };
-  wring_binding host = {WRING_BIND_HOOK_HOST, 0, reinterpret_cast<unsigned long long>(twice), 0, 0};
+  wring_binding host = {
+      WRING_BIND_HOOK_HOST, 0, reinterpret_cast<unsigned long long>(twice), 0, 0, 0};
   const std::string import = R"((module (import "m" "f" (func (param i32) (result i32)))
     (func (export "f") (param i32) (result i32) (call 0 (local.get 0)))
     (table 1 funcref) (elem (i32.const 0) 1))";

@@ -174,8 +174,8 @@ class Pair {
       bindings[i].kind = i == Import::kMap ? WRING_BIND_CONSTANT : WRING_BIND_INTRINSIC;
       bindings[i].may_trap = 1;
     }
-    bindings[Import::kHost] = {WRING_BIND_HOST, 0, reinterpret_cast<u64>(&native_random_host), 1,
-                               0};
+    bindings[Import::kHost] = {
+        WRING_BIND_HOST, 0, reinterpret_cast<u64>(&native_random_host), 1, 0, 0};
     bindings[Import::kMapAdd].address = reinterpret_cast<u64>(&native_random_map_add);
     bindings[Import::kMapLoad64].address = reinterpret_cast<u64>(&native_random_map_load64);
     MapBinding map = map_binding(per_cpu);

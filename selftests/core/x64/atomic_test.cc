@@ -253,7 +253,8 @@ TEST_P(X64Atomic, IsAtomic) {
       auto work = [&](u64 x) {
         wring_vmctx ctx = m.ctx;
         ctx.root = &ctx;
-        ctx.stack_top = nullptr;
+        alignas(16) u8 stack[4096];
+        ctx.stack_top = stack + sizeof(stack);
         ctx.stack_limit = nullptr;
         for (u32 i = 0; i < kRounds; i++) {
           unsigned long long argv[2] = {8, x};

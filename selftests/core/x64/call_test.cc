@@ -507,19 +507,26 @@ struct HostCalls {
   wring_vmctx* ctx = nullptr;
   std::vector<u64> args;
   long long fuel = 0;
+  const u8* frame = nullptr;
 };
 HostCalls g_host;
 
 u64 host(wring_vmctx* ctx, u64 a, u32 b, u64 c, u32 d, u64 e, u64 f, u32 g, u64 h) {
   EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
-  g_host = {g_host.count + 1, ctx, {a, b, c, d, e, f, g, h}, ctx->fuel};
+  g_host = {g_host.count + 1,
+            ctx,
+            {a, b, c, d, e, f, g, h},
+            ctx->fuel,
+            static_cast<const u8*>(__builtin_frame_address(0))};
   ctx->fuel -= 1000;
   return 0x1111'2222'3333'4444;
 }
 u32 plain(wring_vmctx* ctx) { return static_cast<u32>(ctx->fuel); }
 
-TEST_P(X64Call, HostFunctions) {
-  NativeModule m(target_of(GetParam()));
+// On the program's stack, or on the one that the host has called from.
+void test_host_functions(const Target& target, bool on_host_stack) {
+  NativeModule m(target);
+  m.calls_on_host_stack = on_host_stack;
   m.bind({reinterpret_cast<u64>(&host), reinterpret_cast<u64>(&plain)});
   u32 wide = m.add("lili", "ll", [](IrBuilder& b) {
     Value x = b.param(0, kI64), n = b.param(1, kI32);
@@ -544,9 +551,16 @@ TEST_P(X64Call, HostFunctions) {
   EXPECT_EQ(g_host.ctx, &m.ctx);
   EXPECT_EQ(g_host.fuel, 5000);
   EXPECT_EQ(m.ctx.fuel, 4000);
+  bool is_on_programs = g_host.frame >= m.stack_bottom() && g_host.frame < m.ctx.stack_top;
+  EXPECT_NE(is_on_programs, on_host_stack);
   EXPECT_EQ(m.value(narrow, {1, 2}), 0x3333'4444u);  // the upper half is not the program's to see
   EXPECT_EQ(m.call(dropped, {}).trap, 0u);
   EXPECT_EQ(g_host.count, 2u);
+}
+
+TEST_P(X64Call, HostFunctions) {
+  for (bool on_host_stack : {false, true})
+    ASSERT_NO_FATAL_FAILURE(test_host_functions(target_of(GetParam()), on_host_stack));
 }
 
 // ---- pointers

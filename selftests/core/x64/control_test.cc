@@ -347,6 +347,7 @@ u64 counted(u64 n) {
 
 TEST_P(X64Control, FuelRunsOutAndIsRefilled) {
   NativeModule m(target_of(GetParam()));
+  m.calls_on_host_stack = GetParam().name[0] == 'n';
   u32 func = add_counter(m);
   ASSERT_NO_FATAL_FAILURE(m.finish());
   m.ctx.fuel = 3 * 101;
@@ -367,6 +368,37 @@ TEST_P(X64Control, FuelRunsOutAndIsRefilled) {
   m.refills = 0;
   EXPECT_EQ(m.value(func, {100}), counted(100));
   EXPECT_EQ(m.refills, 33u);  // 3 rounds, then 3 for each refill
+}
+
+// Until the time has come, slices are handed out without a call.
+TEST_P(X64Control, SlicesComeFromTheReserve) {
+  NativeModule m(target_of(GetParam()));
+  u32 func = add_counter(m);
+  ASSERT_NO_FATAL_FAILURE(m.finish());
+  constexpr u64 kRounds = 20'000;  // some slices
+  m.ctx.check_at = ~0ull;
+  m.ctx.fuel = 0;
+  m.ctx.fuel_reserve = 3 * (kRounds + 1);
+  EXPECT_EQ(m.value(func, {kRounds}), counted(kRounds));
+  EXPECT_EQ(m.refills, 0u);
+  EXPECT_EQ(m.ctx.fuel_reserve + static_cast<u64>(m.ctx.fuel), 0u);
+
+  m.ctx.fuel = 0;
+  m.ctx.fuel_reserve = 3 * (kRounds + 1) - 1;
+  m.refill = 0;
+  EXPECT_EQ(m.call(func, {kRounds}).trap, u32{WRING_TRAP_FuelExhausted});
+  EXPECT_EQ(m.refills, 1u);
+  EXPECT_EQ(m.ctx.fuel_reserve, 0u);
+
+  // The reserve is the entered instance's.
+  wring_vmctx root = m.ctx;
+  root.fuel_reserve = 3 * (kRounds + 1);
+  m.ctx.root = &root;
+  m.ctx.fuel = 0;
+  m.ctx.fuel_reserve = 0;
+  EXPECT_EQ(m.value(func, {kRounds}), counted(kRounds));
+  EXPECT_EQ(root.fuel_reserve, 0u);
+  m.ctx.root = &m.ctx;
 }
 
 TEST_P(X64Control, CallsConsumeFuel) {

@@ -15,9 +15,12 @@ constexpr Type kI32 = Type::kI32, kI64 = Type::kI64;
 
 // With gs at 0 a per-CPU address is an address.
 wring_vmctx* g_vmctx;
+wring_hook_stack* g_stacks;  // the next to take
+int g_preempt_count;
 
 struct SlowPath {
   u32 calls = 0, event = 99, value = 99, busy = 99;
+  int preempt_count = 0;
   wring_vmctx* ctx = nullptr;
 };
 SlowPath g_slow;
@@ -27,7 +30,7 @@ u32 slow_path(wring_vmctx* ctx, u32 event, u32 value) {
   if (!g_misaligned) {
     EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
   }
-  g_slow = {g_slow.calls + 1, event, value, ctx->busy, ctx};
+  g_slow = {g_slow.calls + 1, event, value, ctx->busy, g_preempt_count, ctx};
   return 77;
 }
 
@@ -35,6 +38,8 @@ x64::HookEntry hook_entry(u32 func) {
   x64::HookEntry hook = {};
   hook.func = func;
   hook.percpu_vmctx = reinterpret_cast<u64>(&g_vmctx);
+  hook.percpu_stacks = reinterpret_cast<u64>(&g_stacks);
+  hook.percpu_preempt_count = reinterpret_cast<u64>(&g_preempt_count);
   hook.default_verdict = 3;
   hook.verdict_min = 0;
   hook.verdict_max = 4;
@@ -70,9 +75,12 @@ asm(".text\n"
     "  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
     "  ret\n");
 
-u32 run_hook(NativeModule& m, void* context = nullptr) {
+u32 run_hook(NativeModule& m, void* context = nullptr, wring_hook_stack* stacks = nullptr) {
   g_vmctx = &m.ctx;
   g_slow = {};
+  g_stacks = stacks ? stacks : m.hook_stack;
+  wring_hook_stack* before = g_stacks;
+  g_preempt_count = 5;
   m.ctx.trap_reason = 0;
   u64 changed = 1;
   u32 verdict = m.guarded_call([&] {
@@ -80,6 +88,8 @@ u32 run_hook(NativeModule& m, void* context = nullptr) {
     return call(m.hook_text(), context, &changed);
   });
   EXPECT_EQ(changed, 0u) << "a callee-saved register changed";
+  EXPECT_EQ(g_stacks, before);
+  EXPECT_EQ(g_preempt_count, 5);
   return verdict;
 }
 
@@ -119,6 +129,7 @@ TEST_P(X64Hook, VerdictsAndMisses) {
       m.ctx.busy = 1;
       EXPECT_EQ(run_hook(m), 77u);
       EXPECT_EQ(g_slow.event, x64::kHookMiss);
+      EXPECT_EQ(g_slow.value, x64::kMissBusy);
       EXPECT_EQ(m.ctx.busy, 1u);  // the other invocation's
     }
 }
@@ -164,7 +175,7 @@ TEST_P(X64Hook, TrapsGiveTheDefaultVerdict) {
       EXPECT_EQ(m.ctx.fuel, 999);
     }
     u8* bottom = const_cast<u8*>(m.stack_bottom());
-    bool on_own = static_cast<u8*>(m.ctx.trap_sp) > bottom && m.ctx.trap_sp < m.ctx.stack_top;
+    bool on_own = static_cast<u8*>(m.ctx.trap_sp) > bottom && m.ctx.trap_sp < m.hook_stack;
     EXPECT_EQ(on_own, own_stack);
   }
 }
@@ -185,17 +196,87 @@ TEST_P(X64Hook, InfiniteLoopsEnd) {
   EXPECT_EQ(g_slow.value, u32{WRING_TRAP_FuelExhausted});
 }
 
+// Programs of the same CPU that interrupt each other run on one stack after the other; when there are no more, the
+// next does not run.
+struct Nested {
+  NativeModule* module;
+  u32 verdict, event, value;
+  int preempt_count;
+};
+std::vector<Nested> g_nested;
+u32 g_next_nested;
+u32 run_next(wring_vmctx* ctx) {
+  EXPECT_EQ(ctx, &g_nested[g_next_nested].module->ctx);
+  EXPECT_NE(reinterpret_cast<u64>(ctx->stack_top), 0u);
+  u32 next = ++g_next_nested;
+  if (next == g_nested.size()) return 1;
+  Nested& nested = g_nested[next];
+  wring_vmctx* outer = g_vmctx;
+  g_vmctx = &nested.module->ctx;
+  g_slow = {};
+  u64 changed = 1;
+  nested.preempt_count = g_preempt_count;
+  nested.verdict = nested.module->guarded_call(
+      [&] { return wring_test_call_preserving(nested.module->hook_text(), nullptr, &changed); });
+  EXPECT_EQ(changed, 0u);
+  if (nested.verdict == 77) {
+    nested.event = g_slow.event;
+    nested.value = g_slow.value;
+  }
+  g_vmctx = outer;
+  return 1 + nested.verdict;
+}
+
+TEST_P(X64Hook, NestingEndsWhereStacksDo) {
+  constexpr u32 kDepth = 5, kStacks = 3;
+  static std::vector<u8> memory(kStacks * WRING_MIN_STACK_BYTES);
+  wring_hook_stack* next = nullptr;
+  for (u32 i = 0; i < kStacks; i++)
+    next = wring_hook_stack_init(memory.data() + i * WRING_MIN_STACK_BYTES, WRING_MIN_STACK_BYTES,
+                                 next);
+  std::vector<std::unique_ptr<NativeModule>> modules;
+  g_nested.clear();
+  for (u32 i = 0; i < kDepth; i++) {
+    auto m = std::make_unique<NativeModule>(target_of(GetParam()));
+    m->bind({reinterpret_cast<u64>(&run_next)});
+    u32 func = m->add("", "i", [](IrBuilder& b) { b.ret({b.call(Op::kCallHost, kI32, 0, {})}); });
+    x64::HookEntry hook = hook_entry(func);
+    hook.own_stack = true;
+    hook.checks_stack = true;
+    hook.verdict_max = 1000;
+    m->add_hook(hook);
+    ASSERT_NO_FATAL_FAILURE(m->finish());
+    g_nested.push_back({m.get(), 0, 0, 0, 0});
+    modules.push_back(std::move(m));
+  }
+  g_next_nested = 0;
+  // The innermost program that ran got 77 for the one that found no stack.
+  EXPECT_EQ(run_hook(*modules[0], nullptr, next), 77u + kStacks);
+  EXPECT_EQ(g_nested[kStacks].event, x64::kHookMiss);
+  EXPECT_EQ(g_nested[kStacks].value, x64::kMissTooDeep);
+  EXPECT_EQ(g_next_nested, kStacks);
+  for (u32 i = 1; i <= kStacks; i++) EXPECT_EQ(g_nested[i].preempt_count, 5 + static_cast<int>(i));
+  for (u32 i = 0; i < kDepth; i++) EXPECT_EQ(modules[i]->ctx.busy, 0u);
+  for (u32 i = 0; i < kStacks; i++) {
+    u8* bottom = memory.data() + (kStacks - 1 - i) * WRING_MIN_STACK_BYTES;
+    EXPECT_EQ(modules[i]->ctx.stack_limit, bottom + kStackHeadroomBytes);
+  }
+  // Each puts back the handler of faults that it found.
+  while (!modules.empty()) modules.pop_back();
+}
+
 u64 g_seen[4];
 u32 see_context(wring_vmctx* ctx, u32 x) {
   EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
   g_seen[0] = reinterpret_cast<u64>(ctx->hook_ctx);
   g_seen[1] = ctx->pkt_len;
   g_seen[2] = x;
+  g_seen[3] = reinterpret_cast<u64>(__builtin_frame_address(0));
   return 2;
 }
 
 TEST_P(X64Hook, ContextReachesHostFunctions) {
-  for (bool own_stack : {false, true})
+  for (bool private_stack : {false, true})
     for (bool uses_memory : {false, true}) {
       NativeModule m(target_of(GetParam()));
       m.bind({reinterpret_cast<u64>(&see_context)});
@@ -205,7 +286,10 @@ TEST_P(X64Hook, ContextReachesHostFunctions) {
         b.ret({b.call(Op::kCallHost, kI32, 0, {x})});
       });
       x64::HookEntry hook = hook_entry(func);
-      hook.own_stack = own_stack;
+      hook.own_stack = true;
+      hook.private_stack = private_stack;
+      alignas(16) static u8 own[16 * 1024];
+      m.ctx.private_stack_top = own + sizeof(own);
       hook.pkt_data_offset = 8;
       hook.pkt_end_offset = 24;
       m.add_hook(hook);
@@ -217,6 +301,9 @@ TEST_P(X64Hook, ContextReachesHostFunctions) {
       EXPECT_EQ(g_seen[1], 0x123u);
       EXPECT_EQ(g_seen[2], 0u);  // the program's parameter is not the kernel's pointer
       EXPECT_EQ(m.memory[8], uses_memory ? 5 : 0);
+      const u8* bottom = private_stack ? own : m.stack_bottom();
+      u64 bytes = private_stack ? sizeof(own) : NativeModule::kStackBytes;
+      EXPECT_LT(g_seen[3] - reinterpret_cast<u64>(bottom), bytes);
     }
 }
 
@@ -271,7 +358,7 @@ void fpu_end() {
 }
 
 TEST_P(X64Hook, FpuIsUsedBetweenBeginAndEnd) {
-  for (bool own_stack : {false, true})
+  for (bool checks_stack : {false, true})
     for (u32 tail_bytes : {0u, 40u})
       for (bool misaligned : {false, true}) {
         NativeModule m(target_of(GetParam()));
@@ -288,7 +375,8 @@ TEST_P(X64Hook, FpuIsUsedBetweenBeginAndEnd) {
           b.ret({b.call(Op::kCallHost, kI32, 0, {b.param(0, kI32)})});
         });
         x64::HookEntry hook = hook_entry(func);
-        hook.own_stack = own_stack;
+        hook.own_stack = true;
+        hook.checks_stack = checks_stack;
         hook.tail_bytes = tail_bytes;
         hook.fpu_begin = reinterpret_cast<u64>(&fpu_begin);
         hook.fpu_end = reinterpret_cast<u64>(&fpu_end);
@@ -316,6 +404,7 @@ TEST_P(X64Hook, FpuIsUsedBetweenBeginAndEnd) {
         g_seen[0] = 0;
         EXPECT_EQ(run_hook(m, context), 77u);
         EXPECT_EQ(g_slow.event, x64::kHookMiss);
+        EXPECT_EQ(g_slow.value, x64::kMissNoFpu);
         EXPECT_EQ(g_fpu.begins, 3u);
         EXPECT_EQ(g_fpu.ends, 2u);
         EXPECT_EQ(g_seen[0], 0u);

@@ -249,8 +249,9 @@ class NativeModule {
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     sigaction(SIGSEGV, &action, &old_action_);
     stack_.resize(kStackBytes / 16);
-    ctx.stack_top = stack_.data() + stack_.size();
-    ctx.stack_limit = reinterpret_cast<u8*>(stack_.data()) + kStackHeadroomBytes;
+    hook_stack = wring_hook_stack_init(stack_.data(), kStackBytes, nullptr);
+    ctx.stack_top = hook_stack;
+    ctx.stack_limit = hook_stack->limit;
   }
   ~NativeModule() {
     if (text_) munmap(text_, mapped_);
@@ -337,6 +338,8 @@ class NativeModule {
   Target target;
   Module module;
   wring_vmctx ctx = {};
+  wring_hook_stack* hook_stack = nullptr;  // at the top of the stack that ctx.stack_top is
+  bool calls_on_host_stack = false;
   u8* memory = nullptr;
   u32 hook_offset = kNone;
   i64 refill = 0;  // what the fuel stub's call returns
@@ -399,6 +402,7 @@ class NativeModule {
     }
     module.types = types;
     module.functions = functions;
+    code.calls_on_host_stack = calls_on_host_stack;
     Diag diag;
     Bindings bindings;
     bindings.functions = {bindings_.data(), bindings_.size()};
@@ -414,7 +418,7 @@ class NativeModule {
       ASSERT_EQ(ir::verify(f, "test", &diag), Err::kOk) << diag.message;
       x64::FunctionOptions options;
       options.check_stack = functions_[i].options.check_stack;
-      options.consume_fuel = functions_[i].options.consume_fuel;
+      options.entry_cost = functions_[i].options.consume_fuel;
       options.tail_bytes = tail_bytes;
       ASSERT_EQ(x64::compile_function(f, bindings, target, options, true, &scratch, &code, &diag),
                 Err::kOk)

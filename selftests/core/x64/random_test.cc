@@ -163,8 +163,8 @@ struct Native {
     }
     bindings[RandomProgram::kMapAdd].address = reinterpret_cast<u64>(&opaque_add);
     bindings[RandomProgram::kMap].kind = WRING_BIND_CONSTANT;
-    bindings[RandomProgram::kHost] = {WRING_BIND_HOST, 0, reinterpret_cast<u64>(&host_function), 1,
-                                      0};
+    bindings[RandomProgram::kHost] = {
+        WRING_BIND_HOST, 0, reinterpret_cast<u64>(&host_function), 1, 0, 0};
     MapBinding array = array_map(per_cpu);
     wring_map_binding maps[kHandles] = {};
     maps[0] = {per_cpu ? WRING_MAP_PERCPU_ARRAY : WRING_MAP_ARRAY, array.max_entries,
