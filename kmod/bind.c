@@ -77,21 +77,25 @@ static const char *wring_type_name(char letter)
 	}
 }
 
-/* "(i32, i64) -> (i32)", as far as there is room. */
-static void wring_signature_print(char *out, size_t room, const char *params, const char *results)
+/* "(i32, i64)", as far as there is room: how much of it was used. */
+static size_t wring_types_print(char *out, size_t room, const char *types)
 {
-	size_t used = 0;
+	size_t used = scnprintf(out, room, "(");
 	const char *type;
 
-	used += scnprintf(out + used, room - used, "(");
-	for (type = params; *type; type++)
-		used += scnprintf(out + used, room - used, "%s%s", type == params ? "" : ", ",
+	for (type = types; *type; type++)
+		used += scnprintf(out + used, room - used, "%s%s", type == types ? "" : ", ",
 				  wring_type_name(*type));
-	used += scnprintf(out + used, room - used, ") -> (");
-	for (type = results; *type; type++)
-		used += scnprintf(out + used, room - used, "%s%s", type == results ? "" : ", ",
-				  wring_type_name(*type));
-	scnprintf(out + used, room - used, ")");
+	return used + scnprintf(out + used, room - used, ")");
+}
+
+/* "(i32, i64) -> (i32)", likewise. */
+static void wring_signature_print(char *out, size_t room, const char *params, const char *results)
+{
+	size_t used = wring_types_print(out, room, params);
+
+	used += scnprintf(out + used, room - used, " -> ");
+	wring_types_print(out + used, room - used, results);
 }
 
 /* 0 if the imported function is of that type. */

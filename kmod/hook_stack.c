@@ -26,7 +26,12 @@ static DEFINE_PER_CPU(struct wring_cpu_stacks, wring_cpu_stacks);
 /* The next stack of this CPU to be taken. Changed by generated code only, once there are stacks. */
 static DEFINE_PER_CPU(struct wring_hook_stack *, wring_hook_stack_next);
 
-static void wring_hook_stacks_free(void)
+/**
+ * wring_hook_stacks_exit - free the stacks
+ *
+ * Context: module exit, or while they are being made: no program exists.
+ */
+void wring_hook_stacks_exit(void)
 {
 	struct wring_cpu_stacks *stacks;
 	unsigned int cpu, i;
@@ -79,22 +84,12 @@ int wring_hook_stacks_ensure(void)
 				break;
 		}
 		if (err)
-			wring_hook_stacks_free();
+			wring_hook_stacks_exit();
 		else
 			wring_hook_stacks_made = true;
 	}
 	mutex_unlock(&wring_hook_stack_lock);
 	return err;
-}
-
-/**
- * wring_hook_stacks_exit - free the stacks
- *
- * Context: module exit; no program exists.
- */
-void wring_hook_stacks_exit(void)
-{
-	wring_hook_stacks_free();
 }
 
 /**

@@ -81,7 +81,7 @@ u64 cost_of(const Function& f, Value v, const CallCosts& calls) {
     case Op::kStoreLaneMem:
     case Op::kLoadRaw:
     case Op::kStoreRaw:
-    case Op::kAddRaw: return kAccess;
+    case Op::kAddRaw:
     case Op::kAtomicLoad: return kAccess;
     case Op::kAtomicStore:
     case Op::kAtomicRmw:
