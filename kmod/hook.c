@@ -274,8 +274,16 @@ static int wring_link_detach_one(u32 id, const struct wring_program *program)
 	return link ? 0 : -ENOENT;
 }
 
-/* Detaches all there are, and says how many. Whoever attaches meanwhile was there before, or comes afterwards. */
-static u32 wring_link_detach_all(void)
+/**
+ * wring_links_detach - detach all links
+ * @program: of this program; NULL: of any
+ *
+ * Whoever attaches meanwhile was there before, or comes afterwards.
+ *
+ * Context: process context, may sleep.
+ * Return: how many there were.
+ */
+u32 wring_links_detach(const struct wring_program *program)
 {
 	struct wring_link *link;
 	LIST_HEAD(dead);
@@ -284,6 +292,8 @@ static u32 wring_link_detach_all(void)
 
 	mutex_lock(&wring_link_lock);
 	idr_for_each_entry(&wring_links, link, id) {
+		if (program && link->program != program)
+			continue;
 		wring_link_unhook(link, &dead);
 		count++;
 	}
@@ -357,7 +367,7 @@ int wring_link_detach(struct wring_link_detach *detach, struct wring_report *rep
 	if (err)
 		goto out;
 	if (detach->flags & WRING_LINK_F_ALL) {
-		detach->detached = wring_link_detach_all();
+		detach->detached = wring_links_detach(NULL);
 	} else {
 		err = wring_link_detach_one(detach->id, holder);
 		detach->detached = !err;

@@ -48,11 +48,12 @@ static unsigned int wring_nf_hook(void *priv, struct sk_buff *skb,
 	struct wring_nf_packet packet;
 	unsigned int verdict;
 
-	if (link->nf_writes && skb_ensure_writable(skb, skb_headlen(skb)))
+	if (link->nf_writes && skb_ensure_writable(skb, skb_headlen(skb))) {
+		this_cpu_inc(program->cpu->counters.misses[WRING_MISS_READ_ONLY]);
 		return program->default_verdict;
+	}
 	wring_nf_packet_set(&packet, skb);
 	local_bh_disable();
-	this_cpu_inc(program->cpu->counters.runs);
 	verdict = program->entry(&packet);
 	local_bh_enable();
 	return verdict;

@@ -65,17 +65,13 @@ static u32 wring_rawtp_links(const struct wring_program *program)
 static int wring_rawtp_set_args(struct wring_program *program, u32 args,
 				struct wring_report *report)
 {
-	unsigned int cpu = cpumask_first(cpu_possible_mask);
-
 	if (wring_rawtp_links(program)) {
-		if (args < READ_ONCE(per_cpu_ptr(program->cpu, cpu)->vmctx->hook_arg_count))
+		if (args < program->arg_count)
 			return wring_report_set(report, -EINVAL,
 						"the program has a link with more arguments");
 		return 0;
 	}
-	for_each_possible_cpu(cpu)
-		WRITE_ONCE(per_cpu_ptr(program->cpu, cpu)->vmctx->hook_arg_count,
-			   min_t(u32, args, WRING_MAX_HOOK_ARGS));
+	wring_program_set_args(program, min_t(u32, args, WRING_MAX_HOOK_ARGS));
 	return 0;
 }
 

@@ -20,6 +20,7 @@ struct wring_stretch {
 	u64 ns;
 	u32 verdict;
 	u32 trap;
+	u64 fuel_used;
 };
 
 /* Runs until `most` runs are done or somebody else wants the CPU: always at least once. */
@@ -27,7 +28,8 @@ static void wring_run_stretch(struct wring_program *program, void *ctx, u32 most
 			      struct wring_stretch *out)
 {
 	const struct wring_program_cpu *state;
-	u64 traps, start;
+	u64 traps, start, turns, fuel_used;
+	const struct wring_vmctx *vmctx;
 
 	rcu_read_lock();
 	local_bh_disable();
@@ -36,10 +38,16 @@ static void wring_run_stretch(struct wring_program *program, void *ctx, u32 most
 	start = ktime_get_ns();
 	do {
 		traps = READ_ONCE(state->counters.traps);
+		vmctx = READ_ONCE(state->vmctx);	/* RCU protects it */
+		turns = READ_ONCE(vmctx->turns);
+		fuel_used = READ_ONCE(vmctx->fuel_used);
 		out->verdict = program->entry(ctx);
 	} while (++out->runs < most && !need_resched());
 	out->ns = ktime_get_ns() - start;
-	this_cpu_add(program->cpu->counters.runs, out->runs);
+	out->fuel_used = READ_ONCE(vmctx->turns) == turns ?
+				 0 :
+				 READ_ONCE(vmctx->fuel_used) - fuel_used +
+					 wring_code_hook_first_slice(program->code);
 	out->trap = READ_ONCE(state->counters.traps) != traps ? state->trap.reason :
 								WRING_TRAP_None;
 	local_bh_enable();
@@ -74,6 +82,7 @@ int wring_run_repeat(struct wring_program *program, void *ctx, struct wring_prog
 	} while (done < repeat);
 	run->verdict = stretch.verdict;
 	run->trap = stretch.trap;
+	run->fuel_used = stretch.fuel_used;
 	run->duration_ns = div_u64(ns, repeat);
 	return 0;
 }

@@ -124,18 +124,6 @@ static int wring_stack_ensure(const struct wring_invokee *target)
 	return *target->stack ? 0 : -ENOMEM;
 }
 
-static void wring_invokee_account(const struct wring_invokee *target, u32 trap, u64 fuel_used)
-{
-	struct wring_program_cpu *cpu = target->cpu;
-
-	if (!cpu)
-		return;
-	this_cpu_inc(cpu->program->cpu->counters.runs);
-	this_cpu_add(cpu->program->cpu->counters.fuel_used, fuel_used);
-	if (trap)
-		wring_trap_record(cpu, wring_instance_vmctx(target->instance), trap);
-}
-
 /* With the invokee's lock held; values has room for arguments and results. */
 static int wring_invokee_call(const struct wring_invokee *target, u32 func, u64 *values,
 			      struct wring_invoke *invoke, struct wring_report *report)
@@ -150,10 +138,13 @@ static int wring_invokee_call(const struct wring_invokee *target, u32 func, u64 
 	invoke->trap = wring_invoke(target->instance, func, (unsigned long long *)values,
 				    *target->stack, target->stack_bytes, &fuel);
 	invoke->fuel = budget - fuel;
-	if (invoke->trap)
-		wring_report_trap(report, wring_instance_vmctx(target->instance), invoke->trap,
-				  target->module);
-	wring_invokee_account(target, invoke->trap, invoke->fuel);
+	if (!invoke->trap)
+		return 0;
+	wring_report_trap(report, wring_instance_vmctx(target->instance), invoke->trap,
+			  target->module);
+	if (target->cpu)
+		wring_trap_record(target->cpu, wring_instance_vmctx(target->instance),
+				  invoke->trap);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 /*
  * load.c - from a binary to a program ready to run: decode, bind imports, compile, place, instantiate, start.
  */
+#include <linux/filter.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -175,6 +176,9 @@ static void wring_program_hook_entry(const struct wring_program *program,
 		.verdict_max = hook->verdict_max,
 		.percpu_vmctx = (__force unsigned long)&program->cpu->vmctx,
 		.fuel = program->fuel,
+		.is_timed = (unsigned long)&bpf_stats_enabled_key.key.enabled,
+		.time_begin = (unsigned long)wring_hook_time_begin,
+		.time_end = (unsigned long)wring_hook_time_end,
 		.pkt_data_offset = hook->pkt_data_offset,
 		.pkt_end_offset = hook->pkt_end_offset,
 		.args_in_ctx = hook->args_in_ctx,
@@ -256,13 +260,17 @@ static int wring_program_place(struct wring_program *program, struct wring_repor
 	return 0;
 }
 
-static int wring_program_instantiate(struct wring_program *program, unsigned int cpu,
-				     struct wring_report *report)
+/* An instance and its stack, if it has one of its own. */
+struct wring_made {
+	struct wring_instance *instance;
+	void *stack;
+};
+
+static int wring_instance_make(struct wring_program *program, struct wring_made *made,
+			       struct wring_report *report)
 {
-	struct wring_program_cpu *state = per_cpu_ptr(program->cpu, cpu);
 	u32 count = wring_module_import_count(program->module);
 	struct wring_import_value *host = NULL;
-	struct wring_vmctx *vmctx;
 	struct wring_error error;
 	int err;
 
@@ -272,38 +280,120 @@ static int wring_program_instantiate(struct wring_program *program, unsigned int
 		if (!host)
 			return wring_report_set(report, -ENOMEM, "out of memory");
 	}
-	err = wring_instance_new(program->code, host, count, &state->instance, &error);
+	err = wring_instance_new(program->code, host, count, &made->instance, &error);
 	kvfree(host);
 	if (err)
 		return wring_report_engine(report, err, &error, program->module);
-	vmctx = wring_instance_vmctx(state->instance);
-	vmctx->host = state;
-	if (program->private_stack || wring_module_start(program->module) != WRING_NO_INDEX) {
-		state->stack = wring_stack_alloc(program->stack_bytes, WRING_GFP);
-		if (!state->stack)
-			return wring_report_set(report, -ENOMEM,
-						"no memory for a stack of %u bytes",
-						program->stack_bytes);
-	}
-	err = wring_start_run(program->module, state->instance, state->stack, program->stack_bytes,
-			      WRING_RUN_FUEL, report);
-	if (err)
-		return err;
-	if (program->private_stack) {
-		if (wring_instance_set_stack(state->instance, state->stack, program->stack_bytes))
-			return wring_report_set(report, -EINVAL, "a stack of %u bytes is too small",
-						program->stack_bytes);
-	} else if (program->hook) {
-		wring_stack_free(state->stack);
-		state->stack = NULL;
-	}
-	if (program->hook)
-		vmctx->time_slice = (u64)program->time_us * wring_os_cycles_per_us();
-	/* Until a link knows better (hook_rawtp.c). Not before: the start function has no arguments to read. */
-	vmctx->hook_arg_count = program->hook ? program->hook->arg_count : 0;
-	state->vmctx = vmctx;
-	program->instance_count++;
+	if (!program->private_stack && wring_module_start(program->module) == WRING_NO_INDEX)
+		return 0;
+	made->stack = wring_stack_alloc(program->stack_bytes, WRING_GFP);
+	if (!made->stack)
+		return wring_report_set(report, -ENOMEM, "no memory for a stack of %u bytes",
+					program->stack_bytes);
 	return 0;
+}
+
+/* Runs its start function and makes it what a hook finds. */
+static int wring_instance_prepare(struct wring_program *program, struct wring_program_cpu *state,
+				  struct wring_made *made, struct wring_report *report)
+{
+	struct wring_vmctx *vmctx = wring_instance_vmctx(made->instance);
+	int err;
+
+	vmctx->host = state;
+	err = wring_start_run(program->module, made->instance, made->stack, program->stack_bytes,
+			      WRING_RUN_FUEL, report);
+	if (err || !program->hook)
+		return err;
+	wring_instance_usage_reset(made->instance);
+	vmctx->time_slice = (u64)program->time_us * wring_os_cycles_per_us();
+	if (!program->private_stack) {
+		wring_stack_free(made->stack);
+		made->stack = NULL;
+	} else if (wring_instance_set_stack(made->instance, made->stack, program->stack_bytes)) {
+		return wring_report_set(report, -EINVAL, "a stack of %u bytes is too small",
+					program->stack_bytes);
+	}
+	return 0;
+}
+
+static void wring_made_put(struct wring_made *made)
+{
+	if (made->instance)
+		wring_instance_put(made->instance);
+	wring_stack_free(made->stack);
+}
+
+/* Puts a ready instance where the CPU's hooks find it; *made becomes the one that was there. */
+static void wring_program_exchange(struct wring_program *program, struct wring_program_cpu *state,
+				   struct wring_made *made)
+{
+	struct wring_vmctx *vmctx = wring_instance_vmctx(made->instance);
+	struct wring_usage usage;
+
+	mutex_lock(&program->instances_lock);
+	if (state->instance) {
+		wring_instance_usage(state->instance, &usage);
+		state->past.runs += usage.runs;
+		state->past.fuel += usage.fuel;
+	}
+	swap(state->instance, made->instance);
+	swap(state->stack, made->stack);
+	/* Not before: start functions have no arguments to read. */
+	vmctx->hook_arg_count = program->arg_count;
+	smp_store_release(&state->vmctx, vmctx);
+	mutex_unlock(&program->instances_lock);
+}
+
+static int wring_program_instantiate(struct wring_program *program, unsigned int cpu,
+				     struct wring_report *report)
+{
+	struct wring_program_cpu *state = per_cpu_ptr(program->cpu, cpu);
+	struct wring_made made = {};
+	int err;
+
+	err = wring_instance_make(program, &made, report) ?:
+		      wring_instance_prepare(program, state, &made, report);
+	if (!err)
+		wring_program_exchange(program, state, &made);
+	wring_made_put(&made);
+	return err;
+}
+
+/**
+ * wring_program_renew - give a CPU's hooks a fresh instance
+ * @program: of a hook
+ * @cpu: where nothing runs on the instance that there is, nor will
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno; then all is as it was.
+ */
+int wring_program_renew(struct wring_program *program, unsigned int cpu)
+{
+	struct wring_report report = {};
+
+	return wring_program_instantiate(program, cpu, &report);
+}
+
+/**
+ * wring_program_set_args - set how many arguments a hook's programs may read
+ * @program: of a hook
+ * @count: at most WRING_MAX_HOOK_ARGS
+ *
+ * Context: may sleep.
+ */
+void wring_program_set_args(struct wring_program *program, u32 count)
+{
+	const struct wring_program_cpu *state;
+	unsigned int cpu;
+
+	mutex_lock(&program->instances_lock);
+	program->arg_count = count;
+	for_each_possible_cpu(cpu) {
+		state = per_cpu_ptr(program->cpu, cpu);
+		WRITE_ONCE(wring_instance_vmctx(state->instance)->hook_arg_count, count);
+	}
+	mutex_unlock(&program->instances_lock);
 }
 
 static int wring_program_alloc_cpus(struct wring_program *program, struct wring_report *report)
@@ -373,6 +463,8 @@ int wring_program_build(struct wring_program *program, const struct wring_prog_l
 	err = wring_program_alloc_cpus(program, report);
 	if (err)
 		return err;
+	if (wring_aftermath_init(program, load->on_trap))
+		return wring_report_set(report, -ENOMEM, "out of memory");
 	err = wring_program_decode(program, load, report);
 	if (err)
 		return err;
@@ -394,8 +486,12 @@ int wring_program_build(struct wring_program *program, const struct wring_prog_l
 	err = wring_program_place(program, report);
 	if (err)
 		return err;
+	/* Until a link knows better (hook_rawtp.c). */
+	program->arg_count = program->hook ? program->hook->arg_count : 0;
 	for_each_possible_cpu(cpu) {
 		err = wring_program_instantiate(program, cpu, report);
+		if (!err)
+			program->instance_count++;
 		if (err || !program->hook)
 			return err;
 		if (wring_os_yield())
@@ -416,6 +512,7 @@ void wring_program_destroy(struct wring_program *program)
 	unsigned int cpu;
 	u32 i;
 
+	wring_aftermath_exit(program);
 	if (program->cpu) {
 		for_each_possible_cpu(cpu) {
 			state = per_cpu_ptr(program->cpu, cpu);

@@ -172,6 +172,13 @@ static int wring_load_check_limits(const struct wring_prog_load *load, bool hook
 		return wring_report_set(report, -EINVAL,
 					"time_us: the most is %u, and only hooks have a limit",
 					WRING_MAX_HOOK_TIME_US);
+	if (!hook && (load->on_trap || load->trap_limit || load->timeout_limit))
+		return wring_report_set(report, -EINVAL,
+					"on_trap, trap_limit, timeout_limit: only of hooks");
+	if (load->on_trap > WRING_ON_TRAP_DETACH)
+		return wring_report_set(report, -EINVAL, "on_trap: no such action");
+	if (load->trap_limit && load->on_trap != WRING_ON_TRAP_DETACH)
+		return wring_report_set(report, -EINVAL, "trap_limit without WRING_ON_TRAP_DETACH");
 	if (load->fuel > max_fuel)
 		return wring_report_set(report, -EINVAL, "fuel: the most is %llu", max_fuel);
 	if (load->map_count > WRING_MAX_MAPS)
@@ -183,8 +190,6 @@ static int wring_load_check_limits(const struct wring_prog_load *load, bool hook
 static int wring_load_check(const struct wring_prog_load *load, const struct wring_hook_type *hook,
 			    struct wring_report *report)
 {
-	if (load->reserved)
-		return wring_report_set(report, -EINVAL, "reserved fields are set");
 	if (load->flags & ~(WRING_PROG_F_KEEP | WRING_PROG_F_DEFAULT_VERDICT))
 		return wring_report_set(report, -EINVAL, "unknown flags %#x", load->flags);
 	if (load->type != WRING_PROG_MODULE && !hook)
@@ -214,6 +219,7 @@ static struct wring_program *wring_program_alloc(const struct wring_prog_load *l
 		return NULL;
 	refcount_set(&program->refs, 1);
 	mutex_init(&program->invoke_lock);
+	mutex_init(&program->instances_lock);
 	program->type = load->type;
 	program->hook = hook;
 	if (hook)
@@ -227,6 +233,10 @@ static struct wring_program *wring_program_alloc(const struct wring_prog_load *l
 	program->stack_bytes = load->stack_bytes ?:
 				       hook	 ? WRING_HOOK_STACK_BYTES :
 						   WRING_RUN_STACK_BYTES;
+	program->on_trap = load->on_trap;
+	if (load->on_trap == WRING_ON_TRAP_DETACH)
+		program->trap_limit = load->trap_limit ?: 1;
+	program->timeout_limit = load->timeout_limit;
 	program->private_stack = hook && program->stack_bytes > WRING_HOOK_STACK_BYTES;
 	program->uid = current_uid();
 	program->load_time_ns = ktime_get_boottime_ns();
@@ -435,24 +445,62 @@ static int wring_program_unload(struct wring_call *call, void *arg)
 	return wring_may_run(program->hook, &call->report) ?: wring_program_unkeep(program);
 }
 
+/**
+ * wring_program_usage - runs and fuel of a program's invocations on a CPU
+ * @program: referenced
+ * @cpu: possible
+ * @out: filled in
+ *
+ * Context: may sleep.
+ */
+void wring_program_usage(struct wring_program *program, unsigned int cpu, struct wring_usage *out)
+{
+	const struct wring_program_cpu *state = per_cpu_ptr(program->cpu, cpu);
+
+	memset(out, 0, sizeof(*out));
+	mutex_lock(&program->instances_lock);
+	if (state->instance)
+		wring_instance_usage(state->instance, out);
+	out->runs += state->past.runs;
+	out->fuel += state->past.fuel;
+	mutex_unlock(&program->instances_lock);
+}
+
+static u64 wring_program_memory(struct wring_program *program, unsigned int cpu)
+{
+	const struct wring_program_cpu *state = per_cpu_ptr(program->cpu, cpu);
+	u64 bytes = 0;
+
+	mutex_lock(&program->instances_lock);
+	if (state->instance)
+		bytes = wring_instance_memory_bytes(state->instance);
+	mutex_unlock(&program->instances_lock);
+	return bytes;
+}
+
 static void wring_program_sum(struct wring_program *program, struct wring_prog_info *info)
 {
 	const struct wring_program_cpu *state;
+	struct wring_usage usage;
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu) {
 		state = per_cpu_ptr(program->cpu, cpu);
-		info->runs += READ_ONCE(state->counters.runs);
-		info->fuel_used += READ_ONCE(state->counters.fuel_used);
+		wring_program_usage(program, cpu, &usage);
+		info->runs += usage.runs;
+		info->fuel_used += usage.fuel;
+		info->run_time_ns += READ_ONCE(state->counters.run_time_ns);
 		info->traps += READ_ONCE(state->counters.traps);
 		info->misses_busy += READ_ONCE(state->counters.misses[WRING_MISS_BUSY]);
 		info->misses_fpu += READ_ONCE(state->counters.misses[WRING_MISS_NO_FPU]);
 		info->misses_depth += READ_ONCE(state->counters.misses[WRING_MISS_TOO_DEEP]);
+		info->misses_reset += READ_ONCE(state->counters.misses[WRING_MISS_RESET]);
+		info->misses_read_only += READ_ONCE(state->counters.misses[WRING_MISS_READ_ONLY]);
 		info->bad_verdicts += READ_ONCE(state->counters.bad_verdicts);
-		if (state->instance)
-			info->linmem_bytes += wring_instance_memory_bytes(state->instance);
+		info->linmem_bytes += wring_program_memory(program, cpu);
 	}
-	info->misses = info->misses_busy + info->misses_fpu + info->misses_depth;
+	info->misses = info->misses_busy + info->misses_fpu + info->misses_depth +
+		       info->misses_reset + info->misses_read_only;
 }
 
 static int wring_program_map_ids(const struct wring_program *program,
@@ -496,6 +544,9 @@ static int wring_program_info(struct wring_call *call, void *arg)
 		info->code_address = (unsigned long)wring_text_address(program->text);
 	info->fuel = program->fuel;
 	info->time_us = program->time_us;
+	info->on_trap = program->on_trap;
+	info->trap_limit = program->trap_limit;
+	info->timeout_limit = program->timeout_limit;
 	info->instances = program->instance_count;
 	info->links = atomic_read(&program->links);
 	info->map_count = program->map_count;

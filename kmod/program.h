@@ -11,6 +11,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bpf.h>
+#include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
@@ -55,9 +56,16 @@ struct wring_trap_record {
 	struct wring_trap_frame frames[WRING_MAX_TRAP_FRAMES];
 };
 
+/* Why an invocation did not run the program, beyond what the engine knows (enum wring_hook_miss). */
+enum wring_host_miss {
+	WRING_MISS_RESET = WRING_MISS_ENGINE_COUNT,	/* its instance is being made anew, after a trap */
+	WRING_MISS_READ_ONLY,	/* it stores into packets, and this one cannot be made writable */
+	WRING_MISS_COUNT
+};
+
+/* Runs and fuel are counted by generated code (wring_instance_usage). */
 struct wring_counters {
-	u64 runs;
-	u64 fuel_used;
+	u64 run_time_ns;		/* while kernel.bpf_stats_enabled is set */
 	u64 traps;
 	u64 misses[WRING_MISS_COUNT];
 	u64 bad_verdicts;
@@ -68,10 +76,13 @@ struct wring_counters {
  * loads `vmctx` from its per-CPU address (struct wring_hook_entry::percpu_vmctx).
  */
 struct wring_program_cpu {
-	struct wring_vmctx *vmctx;
+	struct wring_vmctx *vmctx;	/* the instance's; or, while that is made anew, aftermath.parked */
 	struct wring_program *program;
+	/* These of hooks' programs are changed under instances_lock. */
 	struct wring_instance *instance;
 	void *stack;			/* made when first needed; at hooks: only for private_stack */
+	struct wring_usage past;	/* of instances that there were before */
+	bool renew;			/* aftermath.c's */
 	struct wring_counters counters;	/* this_cpu operations: NMI-safe */
 	struct wring_trap_record trap;
 };
@@ -174,12 +185,26 @@ void wring_hook_exit(void);
 /* The link commands of uapi/wring.h. The struct is in kernel memory and copied back on success. May sleep. */
 int wring_link_attach(struct wring_link_attach *attach, struct wring_report *report);
 int wring_link_detach(struct wring_link_detach *detach, struct wring_report *report);
+/* Detaches all links of a program, NULL: all there are, and returns how many. May sleep. */
+u32 wring_links_detach(const struct wring_program *program);
 /* Detaches a link that the caller has made, if it is still there. */
 void wring_link_undo(u32 id);
 int wring_link_info(struct wring_link_info *info, struct wring_report *report);
 int wring_link_next_id(struct wring_next_id *next, struct wring_report *report);
 
 /* ---- programs ---- */
+
+/* aftermath.c: what becomes of a hook's program after its traps. */
+struct wring_aftermath {
+	struct irq_work irq;
+	struct work_struct work;	/* holds a reference on the program while it is queued, as irq does */
+	atomic_t detach;		/* asked of the work item */
+	atomic_t traps, timeouts;	/* counted where there is a limit */
+	/* What a CPU without an instance has in its place: always in use. NULL if instances are never made anew. */
+	struct wring_vmctx *parked;
+	unsigned long retry_at;		/* jiffies; 0: nothing to be tried again */
+	struct mem_cgroup *memcg;	/* the loader's, referenced; only with `parked` */
+};
 
 /* Fields are constant once the program is loaded unless said otherwise. */
 struct wring_program {
@@ -207,6 +232,9 @@ struct wring_program {
 	u64 fuel;
 	u32 time_us;			/* at hooks: of one invocation */
 	u32 stack_bytes;
+	u32 on_trap;			/* enum wring_on_trap */
+	u32 trap_limit, timeout_limit;	/* at hooks: it is detached after so many; 0: never */
+	u32 arg_count;			/* at hooks: wring_vmctx::hook_arg_count of the instances; under instances_lock */
 	bool private_stack;		/* a hook's program that was given more than the CPU's stacks have */
 	u64 load_time_ns;
 	u64 compile_ns;
@@ -215,6 +243,9 @@ struct wring_program {
 
 	/* Invocations of a WRING_PROG_MODULE's exports take turns. */
 	struct mutex invoke_lock;
+	/* Instances of a hook's program may be exchanged. Taken within hook.c's lock, nothing else within it. */
+	struct mutex instances_lock;
+	struct wring_aftermath aftermath;
 	/* Links; changed by wring_program_link and wring_program_unlink. */
 	atomic_t links;
 	bool keep;			/* the registry's reference; under its lock */
@@ -240,6 +271,12 @@ struct wring_program *wring_program_get_fd(int fd);
 int wring_program_link(struct wring_program *program);
 void wring_program_unlink(struct wring_program *program);
 
+/* How many arguments a hook's programs may read from now on: those it has there. May sleep. */
+void wring_program_set_args(struct wring_program *program, u32 count);
+
+/* What the program's invocations on a CPU have used so far. Any context, unless it is a hook's: may sleep. */
+void wring_program_usage(struct wring_program *program, unsigned int cpu, struct wring_usage *out);
+
 /* The program that runs on a vmctx, from a host function: NULL for plain instances. Any context. */
 static inline struct wring_program *wring_vmctx_program(const struct wring_vmctx *vmctx)
 {
@@ -253,5 +290,8 @@ static inline struct wring_program *wring_vmctx_program(const struct wring_vmctx
  * records the trap, and returns the default verdict. Any context, NMI included.
  */
 u32 wring_hook_slow_path(struct wring_vmctx *vmctx, u32 event, u32 value);
+/* struct wring_hook_entry::time_begin, time_end. Any context. */
+void wring_hook_time_begin(struct wring_vmctx *vmctx, struct wring_hook_timing *timing);
+u32 wring_hook_time_end(struct wring_vmctx *vmctx, struct wring_hook_timing *timing, u32 verdict);
 
 #endif /* WRING_PROGRAM_H */

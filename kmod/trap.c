@@ -8,6 +8,7 @@
 #include <linux/ktime.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/sched/clock.h>
 
 #include "wring.h"
 
@@ -36,6 +37,39 @@ void wring_trap_record(struct wring_program_cpu *cpu, const struct wring_vmctx *
 }
 
 /**
+ * wring_hook_time_begin - an invocation begins that is to be timed
+ * @vmctx: that it finds on this CPU
+ * @timing: filled in
+ *
+ * Called by generated code. Context: any, NMI included; migration disabled.
+ */
+void wring_hook_time_begin(struct wring_vmctx *vmctx, struct wring_hook_timing *timing)
+{
+	timing->turns = READ_ONCE(vmctx->turns);
+	timing->begin = sched_clock();
+}
+
+/**
+ * wring_hook_time_end - that invocation is over
+ * @vmctx: as before, unless the instance was exchanged because it trapped
+ * @timing: as wring_hook_time_begin has filled it in
+ * @verdict: what is answered
+ *
+ * Called by generated code. Context: any, NMI included; migration disabled.
+ * Return: the verdict.
+ */
+u32 wring_hook_time_end(struct wring_vmctx *vmctx, struct wring_hook_timing *timing, u32 verdict)
+{
+	const struct wring_program_cpu *cpu = vmctx->host;
+
+	/* A miss leaves the number as it is. */
+	if (READ_ONCE(vmctx->turns) != timing->turns)
+		this_cpu_add(cpu->program->cpu->counters.run_time_ns,
+			     sched_clock() - timing->begin);
+	return verdict;
+}
+
+/**
  * wring_hook_slow_path - account for a hook invocation that gave no valid verdict
  * @vmctx: of this CPU; not the caller's if the event is a miss
  * @event: enum wring_hook_event
@@ -51,10 +85,13 @@ u32 wring_hook_slow_path(struct wring_vmctx *vmctx, u32 event, u32 value)
 
 	switch (event) {
 	case WRING_HOOK_MISS:
+		if (wring_aftermath_of_miss(program, vmctx))
+			value = WRING_MISS_RESET;
 		this_cpu_inc(program->cpu->counters.misses[value]);
 		break;
 	case WRING_HOOK_TRAP:
 		wring_trap_record(cpu, vmctx, value);
+		wring_aftermath_of_trap(cpu, value);
 		break;
 	case WRING_HOOK_BAD_VERDICT:
 		this_cpu_inc(program->cpu->counters.bad_verdicts);

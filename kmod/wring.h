@@ -213,6 +213,20 @@ int wring_program_build(struct wring_program *program, const struct wring_prog_l
 /* Frees all that wring_program_build made, complete or not. Nothing may run the program any more. May sleep. */
 void wring_program_destroy(struct wring_program *program);
 
+/*
+ * Exchanges a CPU's instance, which nothing runs on any more, for a fresh one, and makes hooks find that. On failure (a
+ * negative errno) the old one stays, out of reach. May sleep.
+ */
+int wring_program_renew(struct wring_program *program, unsigned int cpu);
+
+/* ---- aftermath.c ---- */
+
+int wring_aftermath_init(struct wring_program *program, u32 on_trap);
+void wring_aftermath_exit(struct wring_program *program);
+/* In hooks, any context. */
+void wring_aftermath_of_trap(struct wring_program_cpu *cpu, u32 reason);
+bool wring_aftermath_of_miss(struct wring_program *program, const struct wring_vmctx *vmctx);
+
 /* ---- program.c ---- */
 
 /* Drops kept programs; no fd or link may exist. What is freed then is freed by wring_wq. */

@@ -29,8 +29,9 @@ constexpr char kMapSyntax[] = "MAP: id N | name NAME | pinned PATH | N | NAME";
 constexpr Verb kVerbs[] = {
     {"prog", "load", "Compile a WebAssembly module in the kernel",
      "FILE [name NAME] [type TYPE] [entry EXPORT] [map name NAME MAP]... [default VERDICT]\n"
-     "       [fuel N] [time MICROSECONDS] [memory PAGES] [stack BYTES] [table ENTRIES] [code "
-     "BYTES]",
+     "       [fuel N] [time MICROSECONDS] [on_trap keep|reset|detach] [trap_limit N] "
+     "[timeout_limit N]\n"
+     "       [memory PAGES] [stack BYTES] [table ENTRIES] [code BYTES]",
      "TYPE: module | xdp | raw_tracepoint | netfilter (default: as the module's wring.progs "
      "section says)\n"
      "entry: the function to run at the hook, if the module has several\n"
@@ -39,6 +40,10 @@ constexpr Verb kVerbs[] = {
      "default: the verdict when the program traps or cannot run: a number, or pass, drop, "
      "accept...\n"
      "fuel, time: what one invocation may take; a unit of fuel is about one simple instruction\n"
+     "on_trap: after a trap the program's memory stays as it is (keep, the default), or the "
+     "instance\n"
+     "of that CPU is made anew (reset); or the program is detached, by the trap_limit-th trap\n"
+     "timeout_limit: it is detached when so many invocations were out of time or fuel\n"
      "memory: limit of the linear memory, in pages of 64 KiB; stack: its size;\n"
      "table, code: limits of each table and of the machine code",
      prog_load},

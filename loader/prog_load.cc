@@ -20,6 +20,8 @@ struct LoadRequest {
   std::optional<std::uint32_t> type;
   std::uint64_t fuel = 0;
   std::uint32_t memory_pages = 0, table_entries = 0, code_bytes = 0, stack_bytes = 0, time_us = 0;
+  std::uint32_t trap_limit = 0, timeout_limit = 0;
+  std::optional<std::uint32_t> on_trap;
   std::map<std::string, MapRef> maps;
 };
 
@@ -28,7 +30,8 @@ LoadRequest parse_load(Words* words) {
   request.file = words->take("FILE");
   while (!words->done()) {
     std::string keyword = words->expect({"name", "type", "entry", "map", "fuel", "time", "default",
-                                         "memory", "table", "code", "stack"});
+                                         "memory", "table", "code", "stack", "on_trap",
+                                         "trap_limit", "timeout_limit"});
     if (keyword == "name") {
       request.name = words->take("a name");
       if (request.name.empty()) throw usage_error("an empty name");
@@ -47,6 +50,12 @@ LoadRequest parse_load(Words* words) {
       request.time_us = words->take_u32("microseconds", 1, UINT32_MAX);
     } else if (keyword == "default") {
       request.verdict = words->take("a verdict");
+    } else if (keyword == "on_trap") {
+      request.on_trap = on_trap_from_name(words->expect({"keep", "reset", "detach"}));
+    } else if (keyword == "trap_limit") {
+      request.trap_limit = words->take_u32("traps", 1, UINT32_MAX);
+    } else if (keyword == "timeout_limit") {
+      request.timeout_limit = words->take_u32("invocations", 1, UINT32_MAX);
     } else if (keyword == "memory") {
       request.memory_pages = words->take_u32("memory pages", 1, 65536);
     } else if (keyword == "table") {
@@ -163,6 +172,10 @@ Fd load(const Fd& device, const Guest& guest, const LoadRequest& request) {
   load.stack_bytes = request.stack_bytes;
   load.fuel = request.fuel;
   load.time_us = request.time_us;
+  // Who gives a limit wants to have it kept.
+  load.on_trap = request.on_trap.value_or(request.trap_limit ? WRING_ON_TRAP_DETACH : 0);
+  load.trap_limit = request.trap_limit;
+  load.timeout_limit = request.timeout_limit;
   set_field(load.name, request.name, "name");
   set_field(load.entry, request.entry, "entry");
   try {

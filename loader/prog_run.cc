@@ -95,11 +95,13 @@ int run_hook(const FoundProgram& program, const RunRequest& request, const Outpu
     Json json;
     json["retval"] = run.verdict;
     json["duration"] = run.duration_ns;
+    json["fuel_used"] = run.fuel_used;
     if (run.trap) json["last_trap"] = trap_json(info);
     out.print(json);
   } else {
-    say("Return value: %u, duration%s: %lluns\n", run.verdict, run.repeat > 1 ? " (average)" : "",
-        static_cast<unsigned long long>(run.duration_ns));
+    say("Return value: %u, duration%s: %lluns, fuel: %llu\n", run.verdict,
+        run.repeat > 1 ? " (average)" : "", static_cast<unsigned long long>(run.duration_ns),
+        static_cast<unsigned long long>(run.fuel_used));
     if (run.trap)
       say("Trapped: %s, in %s\n", printable(field_text(info.raw.trap.text)).c_str(),
           frame_count(info.raw.trap) ? frame_text(info, 0).c_str() : "?");

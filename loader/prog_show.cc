@@ -86,8 +86,12 @@ Json program_json(const ProgramInfo& info) {
   json["fuel"] = raw.fuel;
   json["time_us"] = raw.time_us;
   json["default_verdict"] = raw.default_verdict;
+  json["on_trap"] = on_trap_name(raw.on_trap);
+  json["trap_limit"] = raw.trap_limit;
+  json["timeout_limit"] = raw.timeout_limit;
   json["links"] = raw.links;
   json["map_ids"] = info.map_ids;
+  json["run_time_ns"] = raw.run_time_ns;
   json["run_cnt"] = raw.runs;
   json["fuel_used"] = raw.fuel_used;
   json["traps"] = raw.traps;
@@ -95,9 +99,19 @@ Json program_json(const ProgramInfo& info) {
   json["misses_busy"] = raw.misses_busy;
   json["misses_fpu"] = raw.misses_fpu;
   json["misses_depth"] = raw.misses_depth;
+  json["misses_reset"] = raw.misses_reset;
+  json["misses_read_only"] = raw.misses_read_only;
   json["bad_verdicts"] = raw.bad_verdicts;
   if (raw.trap.time_ns) json["last_trap"] = trap_json(info);
   return json;
+}
+
+// "detach (3 traps)", "keep, detach (5 timeouts)".
+std::string on_trap_text(const wring_prog_info& raw) {
+  std::string text = on_trap_name(raw.on_trap);
+  if (raw.trap_limit) text += " (" + std::to_string(raw.trap_limit) + " traps)";
+  if (raw.timeout_limit) text += ", detach (" + std::to_string(raw.timeout_limit) + " timeouts)";
+  return text;
 }
 
 void program_text(const ProgramInfo& info) {
@@ -114,20 +128,24 @@ void program_text(const ProgramInfo& info) {
       number(raw.module_bytes), number(raw.code_bytes), number(raw.compile_ns / 1000),
       number(raw.linmem_bytes), raw.instances);
   if (raw.type != WRING_PROG_MODULE)
-    say("\tentry %s  default verdict %s  fuel %llu  time %u us  links %u\n",
+    say("\tentry %s  default verdict %s  on_trap %s  fuel %llu  time %u us  links %u\n",
         printable(field_text(raw.entry)).c_str(),
-        verdict_text(raw.type, raw.default_verdict).c_str(), number(raw.fuel), raw.time_us,
-        raw.links);
+        verdict_text(raw.type, raw.default_verdict).c_str(), on_trap_text(raw).c_str(),
+        number(raw.fuel), raw.time_us, raw.links);
   if (!info.map_ids.empty()) {
     std::string ids;
     for (std::uint32_t id : info.map_ids) ids += (ids.empty() ? "" : ",") + std::to_string(id);
     say("\tmap_ids %s\n", ids.c_str());
   }
-  say("\ttraps %llu  misses %llu  bad_verdicts %llu\n", number(raw.traps), number(raw.misses),
-      number(raw.bad_verdicts));
+  say("\trun_cnt %llu  fuel_used %llu  traps %llu  misses %llu  bad_verdicts %llu", number(raw.runs),
+      number(raw.fuel_used), number(raw.traps), number(raw.misses), number(raw.bad_verdicts));
+  if (raw.run_time_ns) say("  run_time_ns %llu", number(raw.run_time_ns));
+  say("\n");
   if (raw.misses)
-    say("\tmissed: busy %llu  FPU in use %llu  too deep %llu\n", number(raw.misses_busy),
-        number(raw.misses_fpu), number(raw.misses_depth));
+    say("\tmissed: busy %llu  FPU in use %llu  too deep %llu  being reset %llu  packet read-only "
+        "%llu\n",
+        number(raw.misses_busy), number(raw.misses_fpu), number(raw.misses_depth),
+        number(raw.misses_reset), number(raw.misses_read_only));
   if (!raw.trap.time_ns) return;
   say("\tlast_trap: %s, on CPU %u\n", printable(field_text(raw.trap.text)).c_str(), raw.trap.cpu);
   for (std::uint32_t i = 0; i < frame_count(raw.trap); i++)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-// Names of program types and of their verdicts.
+// Names of program types, of their verdicts, and of what becomes of them after a trap.
 #include "loader/types.h"
 
+#include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include "loader/words.h"
@@ -10,6 +12,8 @@
 namespace wring::loader {
 
 namespace {
+
+constexpr const char* kOnTrap[] = {"keep", "reset", "detach"};  // enum wring_on_trap
 
 struct Type {
   std::uint32_t type;
@@ -69,6 +73,16 @@ std::uint32_t verdict_from_text(std::uint32_t type, const std::string& text) {
   for (std::uint32_t i = 0; name && i < names.size(); i++)
     if (*name == names[i]) return i;
   return static_cast<std::uint32_t>(parse_number(text, "verdict", 0, UINT32_MAX));
+}
+
+std::string on_trap_name(std::uint32_t on_trap) {
+  return on_trap < std::size(kOnTrap) ? kOnTrap[on_trap] : std::to_string(on_trap);
+}
+
+std::uint32_t on_trap_from_name(const std::string& name) {
+  auto found = std::find(std::begin(kOnTrap), std::end(kOnTrap), name);
+  if (found == std::end(kOnTrap)) throw usage_error("unknown on_trap '" + name + "'");
+  return static_cast<std::uint32_t>(found - std::begin(kOnTrap));
 }
 
 }  // namespace wring::loader

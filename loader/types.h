@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// Names of program types and of their verdicts.
+// Names of program types, of their verdicts, and of what becomes of them after a trap.
 #pragma once
 
 #include <cstdint>
@@ -16,5 +16,9 @@ std::uint32_t type_from_name(const std::string& name);
 std::string verdict_text(std::uint32_t type, std::uint32_t verdict);
 // A verdict by number or by name; a usage error if it is neither.
 std::uint32_t verdict_from_text(std::uint32_t type, const std::string& text);
+
+// What becomes of a program after a trap, enum wring_on_trap; a usage error if there is none of that name.
+std::string on_trap_name(std::uint32_t on_trap);
+std::uint32_t on_trap_from_name(const std::string& name);
 
 }  // namespace wring::loader

@@ -181,6 +181,7 @@ Err ModuleCompiler::hook_entry(Diag* diag) {
   hook.checks_stack = checks_stack;
   hook.tail_bytes = result->tail_bytes;
   hook.stack_pointers = result->stack_pointers;
+  result->hook_first_slice = x64::hook_first_slice(hook, *code);
   return x64::emit_hook_entry(hook, request.target, code, &result->hook_entry, diag);
 }
 
@@ -208,7 +209,8 @@ Err ModuleCompiler::run(Arena* arena, Diag* diag) {
   result->stack_bytes += max(entry_area_bytes, result->tail_bytes);
   // C functions take what they take, and may call whatever has hooks.
   constexpr u32 kCallsC = kUsesHost | kUsesFpu | kUsesUnknown;
-  result->needs_stack = checks_stack || result->stack_bytes > kInlineStackBytes ||
+  result->needs_stack = checks_stack ||
+                        result->stack_bytes + kHookEntryStackBytes > kInlineStackBytes ||
                         (code->uses & kCallsC) != 0 || (request.has_hook && request.hook.own_stack);
   return hook_entry(diag);
 }

@@ -193,6 +193,9 @@ void convert_hook(const wring_hook_entry& from, x64::HookEntry* to) {
   to->verdict_min = from.verdict_min;
   to->verdict_max = from.verdict_max;
   to->fuel = from.fuel;
+  to->is_timed = from.is_timed;
+  to->time_begin = from.time_begin;
+  to->time_end = from.time_end;
   to->pkt_data_offset = from.pkt_data_offset;
   to->pkt_end_offset = from.pkt_end_offset;
   to->args_in_ctx = from.args_in_ctx != 0;
@@ -245,6 +248,7 @@ Err compile(wring_module* module, const wring_compile_options& options, wring_co
   code->target = request->target;
   code->tail_bytes = result.tail_bytes;
   code->hook_entry = result.hook_entry;
+  code->hook_first_slice = result.hook_first_slice;
   code->stack.own_stack = result.needs_stack;
   code->stack.bytes = static_cast<u32>(min<u64>(result.stack_bytes, kNone));
   Span<StackPointer> stack_pointers =
@@ -511,6 +515,9 @@ extern "C" int wring_code_fault(const wring_code* code, unsigned int i, unsigned
 extern "C" unsigned int wring_cpu_features(void) { return x64::cpu_features(); }
 
 extern "C" unsigned int wring_code_hook_offset(const wring_code* code) { return code->hook_entry; }
+extern "C" unsigned long long wring_code_hook_first_slice(const wring_code* code) {
+  return code->hook_first_slice;
+}
 
 extern "C" int wring_code_function(const wring_code* code, unsigned int func, unsigned int* begin,
                                    unsigned int* end) {

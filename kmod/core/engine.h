@@ -161,6 +161,12 @@ struct wring_hook_entry {
 	unsigned int verdict_min, verdict_max;
 	unsigned long long percpu_vmctx;/* per-CPU address of a struct wring_vmctx * */
 	unsigned long long fuel;	/* per invocation; the time is wring_vmctx::time_slice, which the host may change */
+	/*
+	 * Address of an int that is not 0 while invocations are to be timed (0: never), and of the functions called then, in
+	 * any context: void time_begin(struct wring_vmctx *, struct wring_hook_timing *) and, with what that filled in, u32
+	 * time_end(struct wring_vmctx *, struct wring_hook_timing *, u32 verdict), which returns the verdict.
+	 */
+	unsigned long long is_timed, time_begin, time_end;
 	int pkt_data_offset;		/* in *ctx: u8 *data; -1: the hook has no packet in *ctx */
 	int pkt_end_offset;		/* in *ctx: u8 *data_end */
 	/* ctx points to u64 arguments; the host keeps their number in vmctx->hook_arg_count, at most arg_count */
@@ -193,7 +199,7 @@ enum wring_hook_miss {
 	WRING_MISS_BUSY,	/* it runs on this CPU already */
 	WRING_MISS_NO_FPU,	/* it uses the FPU, which what is interrupted may be using */
 	WRING_MISS_TOO_DEEP,	/* so many programs are running on this CPU, interrupting each other, that there is no stack */
-	WRING_MISS_COUNT
+	WRING_MISS_ENGINE_COUNT	/* from here on the host's own */
 };
 
 enum wring_check {
@@ -237,6 +243,8 @@ int wring_code_fault(const struct wring_code *code, unsigned int i, unsigned int
 		      unsigned int *fixup);
 /* Offset of the hook's entry, or of a function's code; WRING_NO_INDEX if there is none. */
 unsigned int wring_code_hook_offset(const struct wring_code *code);
+/* What an invocation of the hook's entry uses of fuel is this and what wring_vmctx::fuel_used changes by (modulo 2^64). */
+unsigned long long wring_code_hook_first_slice(const struct wring_code *code);
 int wring_code_function(const struct wring_code *code, unsigned int func, unsigned int *begin,
 			unsigned int *end);
 /* Whether a hook's program runs on a stack that its entry takes, rather than on the one the hook is called on. */
@@ -292,6 +300,16 @@ int wring_instance_set_stack(struct wring_instance *instance, void *stack,
  */
 struct wring_hook_stack *wring_hook_stack_init(void *stack, unsigned long long bytes,
 					       struct wring_hook_stack *next);
+/*
+ * What the invocations of an instance that have ended have used, traps and failures included; of one that runs meanwhile
+ * part of its fuel may be counted. wring_instance_usage_reset begins anew: nothing may run. Any context.
+ */
+struct wring_usage {
+	unsigned long long runs;
+	unsigned long long fuel;
+};
+void wring_instance_usage(const struct wring_instance *instance, struct wring_usage *out);
+void wring_instance_usage_reset(struct wring_instance *instance);
 /* The start function's index or WRING_NO_INDEX. */
 unsigned int wring_module_start(const struct wring_module *module);
 

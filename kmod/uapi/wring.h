@@ -125,7 +125,18 @@ struct wring_prog_load {
 	/* in: the exported function to run at the hook; "": the only one that could be */
 	char entry[WRING_EXPORT_LEN];
 	__u32 time_us;		/* in: hooks: how long an invocation may take, in microseconds; 0: the default */
-	__u32 reserved;		/* must be 0 */
+	__u32 on_trap;		/* in: hooks: enum wring_on_trap */
+	/* in: hooks: the program is detached from everything after so many traps (with WRING_ON_TRAP_DETACH; 0: 1) */
+	__u32 trap_limit;
+	__u32 timeout_limit;	/* in: hooks: or after so many that were out of time or of fuel; 0: never */
+};
+
+/* What becomes of a hook's program that traps. In any case the hook answers the default verdict, at once. */
+enum wring_on_trap {
+	WRING_ON_TRAP_KEEP,	/* memory and globals stay as they are, but for shadow stack pointers */
+	/* The CPU's instance is made anew, start function and all; until that is done invocations there are misses. */
+	WRING_ON_TRAP_RESET,
+	WRING_ON_TRAP_DETACH,	/* as KEEP; detached by the trap_limit-th trap */
 };
 
 /* ---- programs by id: CAP_SYS_ADMIN ---- */
@@ -174,7 +185,7 @@ struct wring_prog_info {
 	__aligned_u64 code_address;	/* 0 unless the caller may see kernel addresses */
 	__aligned_u64 linmem_bytes;	/* linear memory, all CPUs */
 	__aligned_u64 fuel;		/* budget of one invocation */
-	__aligned_u64 runs;		/* invocations counted by Wring; stub-bound ones are counted by the stub */
+	__aligned_u64 runs;		/* invocations that have ended, wherever they came from; no misses */
 	__aligned_u64 fuel_used;	/* by those */
 	__aligned_u64 traps;
 	__aligned_u64 misses;		/* invocations that did not run the program, for any of the reasons below */
@@ -194,7 +205,12 @@ struct wring_prog_info {
 	__aligned_u64 misses_fpu;	/* it uses floats or vectors, and what it interrupts may be doing so too */
 	__aligned_u64 misses_depth;	/* too many programs were running on this CPU, interrupting each other */
 	__u32 time_us;		/* what an invocation may take; 0: as long as its fuel lasts */
-	__u32 reserved2;
+	__u32 on_trap;		/* enum wring_on_trap */
+	__aligned_u64 misses_reset;	/* its instance there was being made anew, after a trap */
+	__aligned_u64 misses_read_only;	/* it stores into packets, and that one could not be made writable */
+	__aligned_u64 run_time_ns;	/* at hooks, while the sysctl kernel.bpf_stats_enabled was set */
+	__u32 trap_limit;	/* as it was loaded; 0: none */
+	__u32 timeout_limit;
 };
 
 /* ---- WRING_IOC_PROG_CODE (program fd) ---- */

@@ -204,8 +204,10 @@ json '"run_cnt":0,"fuel_used":0,"traps":0,"misses":0' prog show pass
 works '^    \{$' prog show --pretty
 check '... is JSON too' json_matches '"type": "xdp",'
 works '"name": "pass",' -p prog show pass
-try -j prog load "$guest/xdp_pass.wasm" name other default drop fuel 0x1000 memory 2
-check 'wring -j prog load with every option' worked_json '"name":"other".*"fuel":4096,.*"default_verdict":1,'
+try -j prog load "$guest/xdp_pass.wasm" name other default drop fuel 0x1000 memory 2 on_trap reset timeout_limit 5
+check 'wring -j prog load with every option' \
+	worked_json '"name":"other".*"fuel":4096,.*"default_verdict":1,"on_trap":"reset","trap_limit":0,"timeout_limit":5,'
+works 'on_trap reset, detach \(5 timeouts\)' prog show other
 works 'name other' prog show other
 try prog unload pass
 check 'wring prog unload' [ "$status-$(wc -c <"$tmp/out")" = 0-0 ]
@@ -252,6 +254,10 @@ fails 1 "no program 'nosuch', it has: pass" prog load "$guest/xdp_pass.wasm" ent
 fails 1 'several programs, choose one with entry: first, second' prog load "$guest/cli_programs.wasm"
 fails 1 'name: 1 to 63 letters' prog load "$guest/xdp_pass.wasm" name 'not nice'
 fails 1 'default_verdict: not one of' prog load "$guest/xdp_pass.wasm" default 17
+try prog load "$guest/xdp_pass.wasm" name limited trap_limit 3
+works 'on_trap detach \(3 traps\)' prog show limited
+try prog unload limited
+fails 1 'trap_limit without' prog load "$guest/xdp_pass.wasm" on_trap keep trap_limit 3
 fails 1 'fuel: the most is' prog load "$guest/xdp_pass.wasm" fuel 0x100000000000
 fails 1 "no map 'nosuch'" prog load "$guest/xdp_block.wasm" map name nosuch id 1
 check 'none of that is left' settled
@@ -259,12 +265,12 @@ check 'none of that is left' settled
 # ---- run ----
 
 try prog load "$guest/cli_programs.wasm" entry second
-works 'Return value: 3, duration: [0-9]+ns' prog run second data_in "$packet"
+works 'Return value: 3, duration: [0-9]+ns, fuel: [0-9]+' prog run second data_in "$packet"
 works 'Return value: 3, duration \(average\): [0-9]+ns' prog run second data_in "$packet" repeat 1000
 works 'Return value: 3' prog run second data_in "$packet" data_out "$tmp/after"
 check '... writes the packet' \
 	[ "$(od -An -tx1 "$tmp/after" | head -n 1)" = ' 42 02 03 04 05 06 07 08 09 0a 0b 0c 08 00 45 70' ]
-json '^\{"retval":3,"duration":[0-9]+\}$' prog run second data_in "$packet"
+json '^\{"retval":3,"duration":[0-9]+,"fuel_used":[0-9]+\}$' prog run second data_in "$packet"
 fails 1 'data_in: a packet of 14 to' prog run second
 fails 1 'No such file' prog run second data_in "$tmp/nosuch"
 fails 1 'larger than' prog run second data_in /dev/zero

@@ -179,13 +179,25 @@ extern "C" unsigned long long wring_instance_memory_bytes(const wring_instance* 
   return bytes;
 }
 
+extern "C" void wring_instance_usage(const wring_instance* instance, wring_usage* out) {
+  const wring_vmctx& vmctx = instance->vmctx;
+  out->runs = __atomic_load_n(&vmctx.turns, __ATOMIC_RELAXED) / 2;
+  out->fuel = __atomic_load_n(&vmctx.fuel_used, __ATOMIC_RELAXED) +
+              out->runs * instance->code->hook_first_slice;
+}
+
+extern "C" void wring_instance_usage_reset(wring_instance* instance) {
+  instance->vmctx.turns = 0;
+  instance->vmctx.fuel_used = 0;
+}
+
 extern "C" unsigned int wring_invoke(wring_instance* instance, unsigned int func,
                                      unsigned long long* argv, void* stack,
                                      unsigned long long stack_bytes, unsigned long long* fuel) {
   const wring_code& code = *instance->code;
   wring_vmctx* vmctx = &instance->vmctx;
   if (func >= code.image.array_entries.size() || code.image.array_entries.data()[func] == kNone ||
-      __atomic_exchange_n(&vmctx->busy, 1u, __ATOMIC_ACQUIRE))
+      (__atomic_fetch_or(&vmctx->turns, 1u, __ATOMIC_ACQUIRE) & 1) != 0)
     return WRING_TRAP_HostError;
 
   u8* hook_stack_limit = vmctx->stack_limit;
@@ -204,9 +216,11 @@ extern "C" unsigned int wring_invoke(wring_instance* instance, unsigned int func
     vmctx->fuel_reserve = *fuel - slice;
     vmctx->check_at = 0;
     reason = enter(instance, func, argv);
-    *fuel = vmctx->fuel_reserve + (vmctx->fuel > 0 ? static_cast<u64>(vmctx->fuel) : 0);
+    u64 left = vmctx->fuel > 0 ? static_cast<u64>(vmctx->fuel) : 0;
+    *fuel = vmctx->fuel_reserve + left;
+    vmctx->fuel_used += slice - left;
   }
   vmctx->stack_limit = hook_stack_limit;
-  __atomic_store_n(&vmctx->busy, 0u, __ATOMIC_RELEASE);
+  __atomic_store_n(&vmctx->turns, vmctx->turns + 1, __ATOMIC_RELEASE);
   return reason;
 }

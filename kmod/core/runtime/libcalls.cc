@@ -43,8 +43,14 @@ constexpr u64 kBulkPieceEntries = kBulkPieceBytes / sizeof(wring_table_entry);
 
 void trap(wring_vmctx* vmctx, TrapReason reason) { vmctx->trap_reason = static_cast<u32>(reason); }
 
-// Instances that call each other share one.
-u64* reserve_of(wring_vmctx* vmctx) { return reinterpret_cast<u64*>(&vmctx->root->fuel_reserve); }
+// Up to `most` units of the reserve, which instances that call each other share.
+u64 take_reserve(wring_vmctx* vmctx, u64 most) {
+  wring_vmctx* root = vmctx->root;
+  u64 taken = min<u64>(most, root->fuel_reserve);
+  root->fuel_reserve -= taken;
+  root->fuel_used += taken;
+  return taken;
+}
 
 bool in_bounds(u64 begin, u64 n, u64 size) { return begin <= size && n <= size - begin; }
 
@@ -55,10 +61,7 @@ runtime::Table* table_of(wring_vmctx* vmctx, u32 table) {
 // Pays for a bulk operation on `bytes` bytes, from the reserve first (table entries cost a unit each to make).
 bool pay(wring_vmctx* vmctx, u64 bytes) {
   u64 cost = bytes / kBulkBytesPerFuel;
-  u64* reserve = reserve_of(vmctx);
-  u64 from_reserve = min(cost, *reserve);
-  *reserve -= from_reserve;
-  cost -= from_reserve;
+  cost -= take_reserve(vmctx, cost);
   if (cost == 0) return true;
   if (vmctx->fuel < 0 || cost > static_cast<u64>(vmctx->fuel)) {
     vmctx->fuel = 0;
@@ -134,14 +137,12 @@ bool check_time(wring_vmctx* vmctx) {
 
 // Takes more fuel from the reserve until there is some, or traps.
 bool refill(wring_vmctx* vmctx) {
-  u64* reserve = reserve_of(vmctx);
   while (vmctx->fuel <= 0) {
-    if (*reserve == 0) {
+    u64 slice = take_reserve(vmctx, kFuelSlice);
+    if (slice == 0) {
       trap(vmctx, TrapReason::kFuelExhausted);
       return false;
     }
-    u64 slice = min<u64>(*reserve, kFuelSlice);
-    *reserve -= slice;
     vmctx->fuel += static_cast<i64>(slice);
   }
   return check_time(vmctx);

@@ -99,6 +99,7 @@ struct wring_code {
   wring::Target target;                           // for bridges
   wring::u32 tail_bytes = 0;                      // likewise (x64/abi.h)
   wring::u32 hook_entry = wring::kNone;
+  wring::u64 hook_first_slice = 0;  // of fuel, which every hook invocation begins with
   wring::runtime::StackNeeds stack;
   wring::runtime::InstancePlan plan;
   bool is_placed = false;

@@ -3,7 +3,7 @@
  * vmctx.h - the memory that generated code sees of an instance, pointed to by a pinned register.
  *
  * C and C++ both include this file: the kernel's hooks fill in the per-invocation part. One vmctx is used by
- * one invocation at a time (`busy`). Generated code addresses fields by the offsets below, so the layout is
+ * one invocation at a time (`turns`). Generated code addresses fields by the offsets below, so the layout is
  * part of the interface between link/, x64/ and the hosts; it holds no guest-writable pointers.
  */
 #ifndef WRING_CORE_RUNTIME_VMCTX_H
@@ -91,6 +91,12 @@ struct wring_hook_stack {
 	unsigned char *limit;			/* see wring_vmctx::stack_limit */
 } __attribute__((aligned(16)));
 
+/* Of an invocation that is timed, on its hook's stack. The host's own. */
+struct wring_hook_timing {
+	unsigned long long begin;
+	unsigned long long turns;
+};
+
 struct wring_vmctx {
 	/* Fixed for the instance's life. */
 	unsigned char *memory_base;		/* heap base, also in its pinned register */
@@ -102,17 +108,15 @@ struct wring_vmctx {
 	void **globals;				/* one pointer per global index, to its 16-byte cell */
 	void *instance;				/* the runtime::Instance, for library calls */
 	void *host;				/* the host's own data (kernel: struct wring_program_cpu *) */
-	unsigned long long time_slice;		/* cycles: until others get a turn or, at hooks, the end */
-	void *private_stack_top;		/* where hook entries of programs with a stack of their own begin */
 
 	/* Per invocation. */
-	void *guest_sp;				/* during such a call: the program's stack pointer */
 	long long fuel;				/* at entry and around host calls; else in the pinned register */
-	unsigned int busy;			/* non-zero while an invocation runs on this vmctx */
-	unsigned int pad0;
-	/* Of the vmctx that was entered (root): */
-	unsigned long long fuel_reserve;	/* what may be handed out when `fuel` is used up */
-	unsigned long long check_at;		/* from that time stamp on wring_lib_fuel_refill hands out */
+	void *guest_sp;				/* during a call of a C function: the program's stack pointer */
+	/*
+	 * Odd while an invocation runs on this vmctx. Invocations set the lowest bit when they begin and add 1 when they
+	 * end: half of it is how many have ended. Only whoever has found it even, and set the bit, uses what follows.
+	 */
+	unsigned long long turns;
 
 	/*
 	 * Per invocation, and copied by bridges into the vmctx of the instance they call, which thus unwinds to the
@@ -135,6 +139,18 @@ struct wring_vmctx {
 	 * throw looks at it when the call returns. A bridge hands it on to its caller's vmctx.
 	 */
 	struct wring_exception *exception;
+
+	/* Fuel and time; used of the vmctx that was entered (root). */
+	unsigned long long fuel_reserve;	/* what may be handed out when `fuel` is used up */
+	unsigned long long check_at;		/* from that time stamp on wring_lib_fuel_refill hands out */
+	unsigned long long time_slice;		/* cycles: until others get a turn or, at hooks, the end; fixed */
+	/*
+	 * Of all invocations that have ended: what the reserve handed out, less what was left of `fuel`, modulo 2^64. With
+	 * what they had of it to begin with, that is what they used.
+	 */
+	unsigned long long fuel_used;
+
+	void *private_stack_top;		/* where hook entries of programs with a stack of their own begin; fixed */
 
 	/* The last trap; trap_reason is 0 while none happened in this invocation. */
 	unsigned int trap_reason;

@@ -191,6 +191,7 @@ void Assembler::setcc(Cc cc, Reg dst) {
 }
 
 void Assembler::push(Reg reg) {
+  stack_taken_ += 8;
   if (high(reg)) data8(0x41);
   data8(0x50 | low3(reg));
 }
@@ -200,7 +201,10 @@ void Assembler::pop(Reg reg) {
   data8(0x58 | low3(reg));
 }
 
-void Assembler::push(const Mem& mem) { encode(Opcode{0xff}, 6, mem); }
+void Assembler::push(const Mem& mem) {
+  stack_taken_ += 8;
+  encode(Opcode{0xff}, 6, mem);
+}
 
 void Assembler::pop(const Mem& mem) { encode(Opcode{0x8f}, 0, mem); }
 
@@ -221,6 +225,7 @@ void Assembler::alu_store(Alu op, Size size, const Mem& dst, Reg src) {
 }
 
 void Assembler::alu_imm(Alu op, Size size, const Rm& dst, i32 value) {
+  if (op == Alu::kSub && !dst.is_mem() && dst.reg == kRsp) stack_taken_ += static_cast<u32>(value);
   // 128 has no 8-bit form, -128 has.
   if (value == 128 && (op == Alu::kAdd || op == Alu::kSub) && size != Size::k8) {
     op = op == Alu::kAdd ? Alu::kSub : Alu::kAdd;
@@ -408,6 +413,9 @@ void Assembler::data(u64 value, u32 bytes) {
 
 void Assembler::jmp(Label target) { add_jump(JumpKind::kJmp, kCcO, kNoReg, target, false); }
 void Assembler::jcc(Cc cc, Label target) { add_jump(JumpKind::kJcc, cc, kNoReg, target, false); }
+void Assembler::call_label(Label target) {
+  add_jump(JumpKind::kCall, kCcO, kNoReg, target, true);
+}
 void Assembler::jmp_long(Label target) { add_jump(JumpKind::kJmp, kCcO, kNoReg, target, true); }
 void Assembler::jcc_long(Cc cc, Label target) {
   add_jump(JumpKind::kJcc, cc, kNoReg, target, true);
@@ -430,8 +438,8 @@ void Assembler::add_jump(JumpKind kind, Cc cc, Reg dst, Label target, bool is_fi
   } else if (!is_fixed && bound != kNone && at + 2 - bound <= 128) {
     jump.is_short = true;
     *p++ = static_cast<u8>(kind == JumpKind::kJmp ? 0xeb : 0x70 | cc);
-  } else if (kind == JumpKind::kJmp) {
-    *p++ = 0xe9;
+  } else if (kind != JumpKind::kJcc) {
+    *p++ = kind == JumpKind::kCall ? 0xe8 : 0xe9;
   } else {
     *p++ = 0x0f;
     *p++ = 0x80 | cc;

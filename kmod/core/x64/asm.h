@@ -196,6 +196,7 @@ class Assembler {
   void jmp(const Rm& target);
   void call(const Rm& target);
   void call_function(u32 function);
+  void call_label(Label target);
   void jmp_function(u32 function);
   void call_stub(StubId stub);
   void jmp_stub(StubId stub);
@@ -243,6 +244,8 @@ class Assembler {
   // Bytes since a label; exact if only long jumps lie between.
   u32 size_since(Label label) const { return code_->bytes.size() - labels_[label].at; }
   bool out_of_memory() const { return failed_; }
+  // What all instructions emitted so far take off rsp, whichever of them run: pushes and subtractions.
+  u32 stack_taken() const { return stack_taken_; }
   // Ends the function. Err::kNoMemory; Err::kLimit when the code section is full.
   Err finish(Diag* diag);
   // After finish(): the label's offset in the code.
@@ -253,7 +256,7 @@ class Assembler {
     u32 at;     // kNone until bound
     u32 jumps;  // jumps emitted before it
   };
-  enum class JumpKind : u8 { kJmp, kJcc, kLea, kDistance, kPad };
+  enum class JumpKind : u8 { kJmp, kJcc, kCall, kLea, kDistance, kPad };
   struct Jump {
     u32 at;  // of its first byte
     Label label;
@@ -296,6 +299,7 @@ class Assembler {
   CodeBuilder* code_;
   u32 begin_;  // this function's first byte
   u32 first_reloc_, first_trap_, first_call_, first_fault_, first_line_;  // and its first entries
+  u32 stack_taken_ = 0;
   bool failed_ = false;
   bool avx_ = false;
   Vec<LabelInfo> labels_;

@@ -99,6 +99,7 @@ Err emit_bridge(const FuncType& type, u64 vmctx, u64 code_address, const Target&
   emit_copy(&as, layout.param_bytes, stack(0),
             {kScratch, kNoReg, 0, false, static_cast<i32>(kReturnAddressBytes)});
   as.jmp(call);
+  WRING_ASSERT(as.stack_taken() == area + kSavedBytes && area <= kMaxStackAreaBytes);
   TRY(as.finish(diag));
   *offset = as.offset_of(entry);
   return Err::kOk;

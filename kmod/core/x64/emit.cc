@@ -341,6 +341,8 @@ Err Emitter::run() {
   }
   cold_stubs();
   Label end = as_.here();
+  // The frame is all that is taken: what bounds of stacks are made of (link/callgraph.h).
+  WRING_ASSERT(as_.stack_taken() == frame_bytes_ + host_stack_bytes_);
   TRY(as_.finish(diag_));
   TRY(fill_tables(base_));
   out.entry = as_.offset_of(entry);

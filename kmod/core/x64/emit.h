@@ -156,6 +156,7 @@ class Emitter {
   u32 slots_at_ = 0;       // spill slots, from rsp
   u32 local_bytes_ = 0;    // what the prologue subtracts
   u32 frame_bytes_ = 0;    // with the saved registers
+  u32 host_stack_bytes_ = 0;  // taken of the host's stack, where C functions run on that
   bool checks_stack_ = false;
 
   u32 block_ = 0;           // being emitted

@@ -188,12 +188,14 @@ void Emitter::call_host(const Payload& p) {
     as_.mov_store(Size::k64, guest_sp, kRsp);
     if (p.index) as_.mov(Size::k64, kScratch, kRsp);
     as_.mov(Size::k64, kRsp, vmctx_field(WRING_VMCTX_OFFSET(host_sp)));
+    u32 taken = as_.stack_taken();
     // Arguments beyond those in registers are words on the program's stack.
     if (p.index % 2) as_.push(kScratch);
     for (u32 i = p.index; i-- > 0;) {
       as_.mov(Size::k64, kRdi, Mem{kScratch, kNoReg, 0, false, static_cast<i32>(8 * i)});
       as_.push(kRdi);
     }
+    host_stack_bytes_ += as_.stack_taken() - taken;
   }
   as_.mov(Size::k64, kRdi, kVmCtx);
   as_.call_address(static_cast<u64>(p.imm));

@@ -20,10 +20,16 @@ class HookEmitter {
     Label busy = as_.new_label(), bad = as_.new_label(), done = as_.new_label(),
           finish = as_.new_label(), leave = as_.new_label(), uncaught = as_.new_label();
     Label too_deep = as_.new_label(), unusable = as_.new_label();
+    Label timed = as_.new_label();
     if (target_.ibt) as_.endbr64();
+    if (entry_.is_timed) {
+      as_.alu_imm(Alu::kCmp, Size::k32, absolute(entry_.is_timed, kRax), 0);
+      as_.jcc(kCcNe, timed);
+    }
+    Label body = as_.here();
     for (u32 i = 0; i < saved_count_; i++) as_.push(saved_[i]);
-    load_vmctx();
-    as_.bit_test_set(vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
+    load_vmctx(kVmCtx);
+    as_.bit_test_set(vmctx_field(WRING_VMCTX_OFFSET(turns)), 0);
     as_.jcc(kCcB, busy);
     if (entry_.own_stack) take_stack(too_deep);
     if (manages_fpu_) begin_fpu(unusable);
@@ -39,7 +45,8 @@ class HookEmitter {
       end(bad, uncaught, finish, leave);
 
     pad_to_trap_exit(&as_, returned);
-    load_vmctx();
+    load_vmctx(kVmCtx);
+    if (uses(kUsesFuel)) load_fuel_left();
     as_.mov(Size::k32, kRdx, vmctx_field(WRING_VMCTX_OFFSET(trap_reason)));
     Label trapped = as_.here();
     report(kHookTrap);
@@ -63,14 +70,14 @@ class HookEmitter {
     if (manages_fpu_) {
       as_.bind(unusable);
       give_stack();
-      as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
+      as_.alu_imm(Alu::kSub, Size::k64, vmctx_field(WRING_VMCTX_OFFSET(turns)), 1);
       as_.mov_imm(kRdx, kMissNoFpu);
       as_.jmp(miss);
     }
     if (entry_.own_stack) {
       as_.bind(too_deep);
       allow_preemption();
-      as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
+      as_.alu_imm(Alu::kSub, Size::k64, vmctx_field(WRING_VMCTX_OFFSET(turns)), 1);
       as_.mov_imm(kRdx, kMissTooDeep);
       as_.jmp(miss);
     }
@@ -84,6 +91,12 @@ class HookEmitter {
     as_.mov(Size::k32, kRdx, kRax);
     report(kHookBadVerdict);
     as_.jmp(finish);
+
+    if (entry_.is_timed) {
+      as_.bind(timed);
+      run_timed(body);
+    }
+    WRING_ASSERT(as_.stack_taken() <= kHookEntryStackBytes + area_bytes_);
     TRY(as_.finish(diag));
     *offset = as_.offset_of(start);
     return Err::kOk;
@@ -110,13 +123,19 @@ class HookEmitter {
 
   // gs points to this CPU's copies of per-CPU variables. The address may need `temp`.
   Mem per_cpu(u64 address, Reg temp) {
-    i64 disp = static_cast<i64>(address);
-    if (fits_i32(disp)) return {kNoReg, kNoReg, 0, true, static_cast<i32>(disp)};
-    as_.mov_imm(temp, address);
-    return {temp, kNoReg, 0, true, 0};
+    Mem mem = absolute(address, temp);
+    mem.gs = true;
+    return mem;
   }
 
-  void load_vmctx() { as_.mov(Size::k64, kVmCtx, per_cpu(entry_.percpu_vmctx, kVmCtx)); }
+  Mem absolute(u64 address, Reg temp) {
+    i64 disp = static_cast<i64>(address);
+    if (fits_i32(disp)) return {kNoReg, kNoReg, 0, false, static_cast<i32>(disp)};
+    as_.mov_imm(temp, address);
+    return {temp, kNoReg, 0, false, 0};
+  }
+
+  void load_vmctx(Reg to) { as_.mov(Size::k64, to, per_cpu(entry_.percpu_vmctx, to)); }
 
   // Stacks are taken and given back in the order of a stack, for which whoever takes one must be the one to go on
   // until it is given back: interrupts do so by themselves, other tasks must be kept away.
@@ -212,7 +231,7 @@ class HookEmitter {
   }
 
   void give_fuel() {
-    u64 slice = min<u64>(entry_.fuel, kFuelSlice), rest = entry_.fuel - slice;
+    u64 slice = hook_first_slice(entry_, *code_), rest = entry_.fuel - slice;
     Mem reserve = vmctx_field(WRING_VMCTX_OFFSET(fuel_reserve));
     as_.mov_imm(kFuel, slice);
     if (fits_i32(static_cast<i64>(rest))) {
@@ -222,6 +241,33 @@ class HookEmitter {
       as_.mov_store(Size::k64, reserve, kRax);
     }
     as_.mov_store_imm(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(check_at)), 0);
+  }
+
+  // After a trap: what is left is in the vmctx, and below 0 if more was asked for than there was.
+  void load_fuel_left() {
+    as_.zero(kRax);
+    as_.mov(Size::k64, kFuel, vmctx_field(WRING_VMCTX_OFFSET(fuel)));
+    as_.test(Size::k64, kFuel, kFuel);
+    as_.cmov(kCcS, Size::k64, kFuel, kRax);
+  }
+
+  // The whole hook as a function within the two that tell the time.
+  void run_timed(Label body) {
+    constexpr i32 kTiming = sizeof(wring_hook_timing);
+    static_assert(kTiming % 16 == 0);
+    as_.push(kRdi);
+    as_.alu_imm(Alu::kSub, Size::k64, kRsp, kTiming);
+    load_vmctx(kRdi);
+    as_.mov(Size::k64, kRsi, kRsp);
+    as_.call_address(entry_.time_begin);
+    as_.mov(Size::k64, kRdi, stack(kTiming));
+    as_.call_label(body);
+    load_vmctx(kRdi);
+    as_.mov(Size::k64, kRsi, kRsp);
+    as_.mov(Size::k32, kRdx, kRax);
+    as_.call_address(entry_.time_end);
+    as_.alu_imm(Alu::kAdd, Size::k64, kRsp, kTiming + 8);
+    emit_return(&as_, target_);
   }
 
   // From the program's return to the hook's.
@@ -256,7 +302,9 @@ class HookEmitter {
       as_.alu_imm(Alu::kAdd, Size::k64, kRsp, static_cast<i32>(area_bytes_));
     if (manages_fpu_) call_keeping(kRax, entry_.fpu_end);
     if (entry_.own_stack) give_stack();
-    as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(busy)), 0);
+    if (uses(kUsesFuel))
+      as_.alu_store(Alu::kSub, Size::k64, vmctx_field(WRING_VMCTX_OFFSET(fuel_used)), kFuel);
+    as_.alu_imm(Alu::kAdd, Size::k64, vmctx_field(WRING_VMCTX_OFFSET(turns)), 1);
   }
 
   void restore() {
@@ -296,6 +344,10 @@ class HookEmitter {
 };
 
 }  // namespace
+
+u64 hook_first_slice(const HookEntry& entry, const CodeBuilder& code) {
+  return code.uses & (kUsesFuel | kUsesUnknown) ? min<u64>(entry.fuel, kFuelSlice) : 0;
+}
 
 Err emit_hook_entry(const HookEntry& entry, const Target& target, CodeBuilder* code, u32* offset,
                     Diag* diag) {

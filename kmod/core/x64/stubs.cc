@@ -63,6 +63,7 @@ void emit_next_slice(Assembler* as, const Target& target) {
   as->alu(Alu::kCmp, Size::k64, kRax, kRdx);
   as->cmov(kCcB, Size::k64, kRdx, kRax);
   as->alu_store(Alu::kSub, Size::k64, reserve, kRdx);
+  as->alu_store(Alu::kAdd, Size::k64, vmctx_field(WRING_VMCTX_OFFSET(fuel_used), kRcx), kRdx);
   as->alu(Alu::kAdd, Size::k64, kFuel, kRdx);
   as->jcc(kCcLe, ask);
   restore();
@@ -101,6 +102,7 @@ void emit_fuel(Assembler* as, const Target& target, Label trap, bool vectors, bo
   for (u32 i = kCallerSavedCount; i-- > 0;) as->pop(kCallerSaved[i]);
   emit_return(as, target);
   as->bind(exhausted);
+  as->mov(Size::k64, kFuel, vmctx_field(WRING_VMCTX_OFFSET(fuel)));
   as->alu_imm(Alu::kAdd, Size::k64, kRsp,
               8 * kCallerSavedCount);  // to the return address, which names the site
   as->jmp(trap);
@@ -228,6 +230,8 @@ Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 t
   as.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(fuel), kRdi), kFuel);
   as.zero(kRax);
   restore_host_registers(&as, target);
+  constexpr u32 kHostWords = kHostSavedCount + 2;  // and vmctx, argv; of the host's stack
+  WRING_ASSERT(as.stack_taken() == 8 * (kHostWords + 1) + area && area <= kMaxStackAreaBytes + 8);
   return as.finish(diag);
 }
 

@@ -87,10 +87,11 @@ enum HookMiss : u32 {
 // only does what the functions compiled so far ask for (CodeBuilder::uses), so that it must be
 // emitted after all of them:
 //   save the pinned registers in use, and the callee-saved ones that a trap could leave changed
+//   look at *is_timed            (if it is not 0, all the rest is done between time_begin and time_end)
 //   load the vmctx               (gs-relative: gs points to where this CPU's per-CPU copies are)
-//   test and set vmctx->busy     (one instruction; if busy: return slow_path(vmctx, kHookMiss, 0))
-//   take one of the CPU's stacks (own_stack; there is none left: busy = 0 and a miss)
-//   fpu_begin()                  (0: back, busy = 0 and a miss; only if the code uses vector registers)
+//   make vmctx->turns odd        (if it was: return slow_path(vmctx, kHookMiss, kMissBusy))
+//   take one of the CPU's stacks (own_stack; there is none left: turns as before, and a miss)
+//   fpu_begin()                  (0: back, turns as before, and a miss; only if the code uses vector registers)
 //   hook_ctx = rdi; pkt, pkt_len; hook_args (hook_arg_count is the host's: it is there already)
 //   stack_pointers               (only of programs that may leave one elsewhere without a trap)
 //   switch to that stack         (or to vmctx->private_stack_top)
@@ -99,7 +100,7 @@ enum HookMiss : u32 {
 //                                an exception: the same, by way of wring_lib_uncaught)
 //   compare the verdict with its range
 //                                (bad: slow_path(vmctx, kHookBadVerdict, verdict))
-//   fpu_end(), give the stack back, busy = 0, restore, return
+//   fpu_end(), give the stack back, fuel_used, turns + 1, restore, return
 // vmctx->root must be the vmctx itself. rsp is a multiple of 16 at calls of C functions if the hook
 // is called as the C ABI wants.
 struct HookEntry {
@@ -108,6 +109,10 @@ struct HookEntry {
   u32 default_verdict;           // returned instead of calling slow_path if that is 0
   u32 verdict_min, verdict_max;  // inclusive, unsigned
   u64 fuel;                      // budget per invocation
+  // Addresses: of an int that tells whether invocations are to be timed, 0: they never are; and C functions:
+  // void time_begin(struct wring_vmctx *, struct wring_hook_timing *), u32 time_end(the same, u32 verdict), which
+  // returns the verdict. On the hook's own stack, turned to a multiple of 16 if the hook's caller has it so.
+  u64 is_timed, time_begin, time_end;
   // Where the native context (first C argument, rdi) keeps the packet: u8 * at [ctx + offset]; -1:
   // nowhere.
   i32 pkt_data_offset, pkt_end_offset;
@@ -126,6 +131,8 @@ struct HookEntry {
   u32 tail_bytes;
   Span<const StackPointer> stack_pointers;  // those that do not rest are saved in the vmctx
 };
+// What an invocation begins with, of its fuel; 0 if the functions compiled so far use none.
+u64 hook_first_slice(const HookEntry& entry, const CodeBuilder& code);
 Err emit_hook_entry(const HookEntry& entry, const Target& target, CodeBuilder* code, u32* offset,
                     Diag* diag);
 

@@ -67,7 +67,7 @@ TEST_F(InvokeTest, StackNeedsAreKnown) {
   load("(module (func (export \"f\") (call 1)) (func))");
   EXPECT_FALSE(wring_code_needs_stack(loaded[0].code));
   EXPECT_GT(wring_code_stack_bytes(loaded[0].code), 0u);
-  EXPECT_LE(wring_code_stack_bytes(loaded[0].code), kInlineStackBytes);
+  EXPECT_LE(wring_code_stack_bytes(loaded[0].code), kInlineStackBytes - kHookEntryStackBytes);
   load(
       "(module (func $f (export \"f\") (param i32) (result i32) (i32.add (call $f (local.get 0)) "
       "(i32.const 1))))");
@@ -156,9 +156,9 @@ TEST_F(InvokeTest, BusyInstancesAndUnknownFunctionsAreRefused) {
   EXPECT_EQ(wring_posix_invoke(i, 1, argv, &fuel), static_cast<unsigned>(WRING_TRAP_HostError));
   EXPECT_EQ(wring_posix_invoke(i, 2, argv, &fuel), static_cast<unsigned>(WRING_TRAP_HostError));
   EXPECT_EQ(wring_posix_invoke(i, ~0u, argv, &fuel), static_cast<unsigned>(WRING_TRAP_HostError));
-  wring_instance_vmctx(i)->busy = 1;
+  wring_instance_vmctx(i)->turns += 1;
   EXPECT_EQ(wring_posix_invoke(i, 0, argv, &fuel), static_cast<unsigned>(WRING_TRAP_HostError));
-  wring_instance_vmctx(i)->busy = 0;
+  wring_instance_vmctx(i)->turns -= 1;
   EXPECT_EQ(wring_posix_invoke(i, 0, argv, &fuel), 0u);
 }
 

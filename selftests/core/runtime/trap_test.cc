@@ -59,7 +59,7 @@ TEST_F(TrapTest, TheInstanceWorksAfterATrap) {
     EXPECT_TRAP(call(i, "outer", {0xffffffff}), WRING_TRAP_MemoryOutOfBounds);
     EXPECT_VALUE(call(i, "outer", {4}), 12u);
     EXPECT_EQ(vmctx(i).trap_reason, 0u);
-    EXPECT_EQ(vmctx(i).busy, 0u);
+    EXPECT_EQ(vmctx(i).turns % 2, 0u);
   }
 }
 

@@ -19,7 +19,7 @@ wring_hook_stack* g_stacks;  // the next to take
 int g_preempt_count;
 
 struct SlowPath {
-  u32 calls = 0, event = 99, value = 99, busy = 99;
+  u32 calls = 0, event = 99, value = 99, is_running = 99;
   int preempt_count = 0;
   wring_vmctx* ctx = nullptr;
 };
@@ -30,7 +30,7 @@ u32 slow_path(wring_vmctx* ctx, u32 event, u32 value) {
   if (!g_misaligned) {
     EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
   }
-  g_slow = {g_slow.calls + 1, event, value, ctx->busy, g_preempt_count, ctx};
+  g_slow = {g_slow.calls + 1, event, value, static_cast<u32>(ctx->turns % 2), g_preempt_count, ctx};
   return 77;
 }
 
@@ -124,13 +124,13 @@ TEST_P(X64Hook, VerdictsAndMisses) {
         EXPECT_EQ(g_slow.value, verdict);
         EXPECT_EQ(g_slow.ctx, &m.ctx);
       }
-      EXPECT_EQ(m.ctx.busy, 0u);
+      EXPECT_EQ(m.ctx.turns, 2u);
 
-      m.ctx.busy = 1;
+      m.ctx.turns = 1;
       EXPECT_EQ(run_hook(m), 77u);
       EXPECT_EQ(g_slow.event, x64::kHookMiss);
       EXPECT_EQ(g_slow.value, x64::kMissBusy);
-      EXPECT_EQ(m.ctx.busy, 1u);  // the other invocation's
+      EXPECT_EQ(m.ctx.turns, 1u);  // the other invocation's
     }
 }
 
@@ -142,7 +142,7 @@ TEST_P(X64Hook, DefaultVerdictWithoutSlowPath) {
   m.add_hook(hook);
   ASSERT_NO_FATAL_FAILURE(m.finish());
   EXPECT_EQ(run_hook(m), 3u);
-  EXPECT_EQ(m.ctx.busy, 0u);
+  EXPECT_EQ(m.ctx.turns, 2u);
 }
 
 // A trap in a callee, with every register in use and every kind of stack.
@@ -168,8 +168,8 @@ TEST_P(X64Hook, TrapsGiveTheDefaultVerdict) {
       EXPECT_EQ(run_hook(m), 77u);
       EXPECT_EQ(g_slow.event, x64::kHookTrap);
       EXPECT_EQ(g_slow.value, u32{WRING_TRAP_MemoryOutOfBounds});
-      EXPECT_EQ(g_slow.busy, 1u);
-      EXPECT_EQ(m.ctx.busy, 0u);
+      EXPECT_EQ(g_slow.is_running, 1u);
+      EXPECT_EQ(m.ctx.turns % 2, 0u);
       EXPECT_EQ(m.ctx.trap_reason, 0u);
       EXPECT_EQ(m.last_site()->func, deep);
       EXPECT_EQ(m.ctx.fuel, 999);
@@ -194,6 +194,111 @@ TEST_P(X64Hook, InfiniteLoopsEnd) {
   m.refill = 0;
   EXPECT_EQ(run_hook(m), 77u);
   EXPECT_EQ(g_slow.value, u32{WRING_TRAP_FuelExhausted});
+  // All of it, not what the last round would have taken.
+  EXPECT_EQ(m.ctx.turns, 2u);
+  EXPECT_EQ(m.ctx.fuel_used + 1000, 1000u);
+}
+
+// Runs and fuel, however they end; a miss is no run.
+TEST_P(X64Hook, UsageIsCounted) {
+  for (bool own_stack : {false, true}) {
+    NativeModule m(target_of(GetParam()));
+    u32 func = m.add("i", "i", [](IrBuilder& b) {
+      b.fuel(10);
+      Value y = b.load(kI32, MemKind::k32U, b.param(0, kI32), 8);
+      b.trap_if(b.compare(Op::kEq, kI32, y, b.c32(1)), TrapReason::kUnreachable);
+      b.fuel(5);
+      b.ret({y});
+    });
+    x64::HookEntry hook = hook_entry(func);
+    hook.own_stack = own_stack;
+    m.add_hook(hook);
+    ASSERT_NO_FATAL_FAILURE(m.finish());
+    u64 first_slice = x64::hook_first_slice(hook, m.code);
+    EXPECT_EQ(first_slice, hook.fuel);
+    u64 runs = 0, used = 0;
+    auto expect_usage = [&] {
+      EXPECT_EQ(m.ctx.turns, 2 * runs);
+      EXPECT_EQ(runs * first_slice + m.ctx.fuel_used, used);
+    };
+    for (u32 i = 0; i < 3; i++) {
+      m.memory[8] = 0;
+      EXPECT_EQ(run_hook(m), 0u);
+      runs++, used += 15;
+      expect_usage();
+      m.memory[8] = 100;  // no verdict
+      EXPECT_EQ(run_hook(m), 77u);
+      runs++, used += 15;
+      expect_usage();
+      m.memory[8] = 1;
+      EXPECT_EQ(run_hook(m), 77u);
+      runs++, used += 10;
+      expect_usage();
+      m.ctx.turns |= 1;
+      EXPECT_EQ(run_hook(m), 77u);
+      m.ctx.turns &= ~1ull;
+      expect_usage();
+    }
+  }
+}
+
+struct Timed {
+  wring_vmctx* ctx;
+  wring_hook_timing* timing;
+};
+std::vector<Timed> g_timed_begin, g_timed_end;
+void time_begin(wring_vmctx* ctx, wring_hook_timing* timing) {
+  EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
+  NativeModule::clobber();
+  *timing = {11, 22};
+  g_timed_begin.push_back({ctx, timing});
+}
+u32 time_end(wring_vmctx* ctx, wring_hook_timing* timing, u32 verdict) {
+  EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
+  EXPECT_EQ(timing->begin, 11u);
+  EXPECT_EQ(timing->turns, 22u);
+  g_timed_end.push_back({ctx, timing});
+  return verdict;
+}
+
+// The flag may change at any time.
+TEST_P(X64Hook, TimedWhenAskedTo) {
+  static int is_timed;
+  for (bool own_stack : {false, true}) {
+    NativeModule m(target_of(GetParam()));
+    u32 func = m.add("i", "i", [](IrBuilder& b) {
+      Value r = use_all_registers(b, b.param(0, kI32));
+      b.store(kI32, MemKind::k32U, b.c32(12), r);
+      b.ret({b.load(kI32, MemKind::k32U, b.c32(8), 0)});
+    });
+    x64::HookEntry hook = hook_entry(func);
+    hook.own_stack = own_stack;
+    hook.args_in_ctx = true;
+    hook.is_timed = reinterpret_cast<u64>(&is_timed);
+    hook.time_begin = reinterpret_cast<u64>(&time_begin);
+    hook.time_end = reinterpret_cast<u64>(&time_end);
+    m.add_hook(hook);
+    ASSERT_NO_FATAL_FAILURE(m.finish());
+    for (int timed : {0, 1, 0, -1}) {
+      is_timed = timed;
+      g_timed_begin.clear();
+      g_timed_end.clear();
+      for (u32 verdict : {2u, 4u, 100u}) {
+        m.memory[8] = static_cast<u8>(verdict);
+        EXPECT_EQ(run_hook(m), verdict < 5 ? verdict : 77u);
+      }
+      m.ctx.turns |= 1;
+      EXPECT_EQ(run_hook(m), 77u);
+      m.ctx.turns &= ~1ull;
+      ASSERT_EQ(g_timed_begin.size(), timed ? 4u : 0u);
+      ASSERT_EQ(g_timed_end.size(), g_timed_begin.size());
+      for (usize i = 0; i < g_timed_end.size(); i++) {
+        EXPECT_EQ(g_timed_begin[i].ctx, &m.ctx);
+        EXPECT_EQ(g_timed_end[i].ctx, &m.ctx);
+        EXPECT_EQ(g_timed_end[i].timing, g_timed_begin[i].timing);
+      }
+    }
+  }
 }
 
 // Programs of the same CPU that interrupt each other run on one stack after the other; when there are no more, the
@@ -256,7 +361,7 @@ TEST_P(X64Hook, NestingEndsWhereStacksDo) {
   EXPECT_EQ(g_nested[kStacks].value, x64::kMissTooDeep);
   EXPECT_EQ(g_next_nested, kStacks);
   for (u32 i = 1; i <= kStacks; i++) EXPECT_EQ(g_nested[i].preempt_count, 5 + static_cast<int>(i));
-  for (u32 i = 0; i < kDepth; i++) EXPECT_EQ(modules[i]->ctx.busy, 0u);
+  for (u32 i = 0; i < kDepth; i++) EXPECT_EQ(modules[i]->ctx.turns % 2, 0u);
   for (u32 i = 0; i < kStacks; i++) {
     u8* bottom = memory.data() + (kStacks - 1 - i) * WRING_MIN_STACK_BYTES;
     EXPECT_EQ(modules[i]->ctx.stack_limit, bottom + kStackHeadroomBytes);
@@ -408,10 +513,10 @@ TEST_P(X64Hook, FpuIsUsedBetweenBeginAndEnd) {
         EXPECT_EQ(g_fpu.begins, 3u);
         EXPECT_EQ(g_fpu.ends, 2u);
         EXPECT_EQ(g_seen[0], 0u);
-        EXPECT_EQ(m.ctx.busy, 0u);
+        EXPECT_EQ(m.ctx.turns % 2, 0u);
 
         // While it is running the FPU is not asked for.
-        m.ctx.busy = 1;
+        m.ctx.turns |= 1;
         EXPECT_EQ(run_hook(m, context), 77u);
         EXPECT_EQ(g_fpu.begins, 3u);
         g_misaligned = false;
@@ -452,7 +557,7 @@ TEST_P(X64Hook, UncaughtExceptionsAreTraps) {
     EXPECT_EQ(g_slow.value, u32{WRING_TRAP_UncaughtException});
     EXPECT_EQ(m.ctx.exception, nullptr);
     EXPECT_EQ(m.ctx.trap_reason, 0u);
-    EXPECT_EQ(m.ctx.busy, 0u);
+    EXPECT_EQ(m.ctx.turns % 2, 0u);
   }
 }
 
@@ -483,7 +588,12 @@ u32 path_length(const NativeModule& m, u32 func) {
 TEST(X64HookLength, EmptyProgram) {
   NativeModule m;
   u32 func = m.add("", "i", [=](IrBuilder& b) { b.ret({b.c32(1)}); });
-  m.add_hook(hook_entry(func));
+  x64::HookEntry hook = hook_entry(func);
+  static int is_timed = 0;
+  hook.is_timed = reinterpret_cast<u64>(&is_timed);
+  hook.time_begin = reinterpret_cast<u64>(&time_begin);
+  hook.time_end = reinterpret_cast<u64>(&time_end);
+  m.add_hook(hook);
   ASSERT_NO_FATAL_FAILURE(m.finish());
   u32 length = path_length(m, func);
   RecordProperty("instructions", static_cast<int>(length));

@@ -348,6 +348,16 @@ class NativeModule {
   bool tail_calls = false;       // reserve room for those of functions of any type here
   u32 tail_bytes = 0;
 
+  // Changes every register a C function may.
+  static void clobber() {
+    asm volatile(
+        "mov $-1, %%rcx; mov $-1, %%rdx; mov $-1, %%rsi; mov $-1, %%rdi; mov $-1, %%r8; mov $-1, "
+        "%%r9;"
+        "mov $-1, %%r10; mov $-1, %%r11" ::
+            : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc");
+    clobber_vectors();
+  }
+
  private:
   struct Declared {
     std::string params, results;
@@ -504,15 +514,6 @@ class NativeModule {
     self->refills++;
     clobber();
     return self->refill;
-  }
-  // Changes every register a C function may.
-  static void clobber() {
-    asm volatile(
-        "mov $-1, %%rcx; mov $-1, %%rdx; mov $-1, %%rsi; mov $-1, %%rdi; mov $-1, %%r8; mov $-1, "
-        "%%r9;"
-        "mov $-1, %%r10; mov $-1, %%r11" ::
-            : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc");
-    clobber_vectors();
   }
   static void clobber_vectors() {
     asm volatile(
