@@ -13,6 +13,7 @@
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 
 #include "hook.h"
@@ -21,6 +22,9 @@
 
 /* Nesting of writes to maps on this CPU. */
 static DEFINE_PER_CPU(int, wring_map_writes);
+
+/* What is copied at once, with nothing in between that could look at the time: some 100 us where all caches miss. */
+#define MAX_VALUE_BYTES SZ_512K
 
 /* ---- binding ---- */
 
@@ -183,7 +187,7 @@ static void wring_map_write_end(const struct wring_vmctx *vmctx)
 	wring_map_leave(vmctx);
 }
 
-/* Copies the value to the guest: 0, -ENOENT, -EPERM, or -EBADF if there is no such map. */
+/* Copies the value to the guest: 0, -ENOENT, -EPERM, -E2BIG, or -EBADF if there is no such map. */
 static u32 wring_host_map_lookup(struct wring_vmctx *vmctx, u32 handle, u32 key_ptr, u32 value_ptr)
 {
 	struct bpf_map *map = wring_map_of(vmctx, handle);
@@ -191,6 +195,8 @@ static u32 wring_host_map_lookup(struct wring_vmctx *vmctx, u32 handle, u32 key_
 
 	if (!map)
 		return -EBADF;
+	if (map->value_size > MAX_VALUE_BYTES)
+		return -E2BIG;
 	key = wring_guest_bytes(vmctx, key_ptr, map->key_size);
 	out = wring_guest_bytes(vmctx, value_ptr, map->value_size);
 	if (!key || !out || wring_guest_pay(vmctx, map->key_size + map->value_size))
@@ -205,7 +211,7 @@ static u32 wring_host_map_lookup(struct wring_vmctx *vmctx, u32 handle, u32 key_
 	return value ? 0 : -ENOENT;
 }
 
-/* 0 or a negative errno, as the map's own operation gives it. */
+/* 0 or a negative errno, as the map's own operation gives it, or -E2BIG. */
 static u32 wring_host_map_update(struct wring_vmctx *vmctx, u32 handle, u32 key_ptr, u32 value_ptr,
 				 u64 flags)
 {
@@ -215,6 +221,8 @@ static u32 wring_host_map_update(struct wring_vmctx *vmctx, u32 handle, u32 key_
 
 	if (!map)
 		return -EBADF;
+	if (map->value_size > MAX_VALUE_BYTES)
+		return -E2BIG;
 	key = wring_guest_bytes(vmctx, key_ptr, map->key_size);
 	/* Per-CPU hash maps read values in whole 8-byte words. */
 	value = wring_guest_bytes(vmctx, value_ptr, round_up((u64)map->value_size, 8));

@@ -288,6 +288,28 @@ static void test_access(void)
 	close(map);
 }
 
+/* Copies that would take too long between two looks at the time; counters in such values are reached all the same. */
+static void test_large_values(void)
+{
+	static const uint32_t types[] = { BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_ARRAY };
+	uint32_t t, trap;
+	int map;
+
+	for (t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+		map = bpf_map_create(types[t], "m", 4, (512 << 10) + 8, 4, NULL);
+		tap_eq(call_host(map, LOOKUP, 0, 0, 0, 0, &trap), -E2BIG & 1,
+		       "map type %u: a value too large to be copied is not looked up", types[t]);
+		tap_eq(trap, WRING_TRAP_None, "map type %u: nor looked for in memory", types[t]);
+		tap_eq(call_host(map, UPDATE, 0, 0, 0, 0, &trap), -E2BIG & 1,
+		       "map type %u: nor updated", types[t]);
+		close(map);
+	}
+	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "m", 4, 1 << 20, 4, NULL);
+	tap_eq(call_host(map, ADD, 0, 0, (1 << 20) - 8, 3, &trap), 0, "but counted in");
+	tap_eq(call_host(map, LOAD, 0, 0, (1 << 20) - 8, 0, &trap), 1, "and read");
+	close(map);
+}
+
 int main(void)
 {
 	struct wring_features before;
@@ -297,6 +319,7 @@ int main(void)
 	test_refusals();
 	test_hostile_calls();
 	test_access();
+	test_large_values();
 	tap_ok(device_settle(device, &before), "everything is given back");
 	close(device);
 	return tap_finish();

@@ -186,6 +186,7 @@ wring_inline u32 wring_ipv4_bytes(u8 version_ihl)
  *   WRING_MAP(name, type, key, value, entries)
  *	type is HASH, ARRAY, ..., as in BPF_MAP_TYPE_* above.
  *   int wring_map_lookup(map, &key, &value)		copies the value: 0, or negative if there is none
+ *							(or if it has more than 512 KiB)
  *   int wring_map_update(map, &key, &value, flags)	BPF_ANY, BPF_NOEXIST or BPF_EXIST; 0 or negative.
  *							Values are read in whole 8-byte words
  *   int wring_map_delete(map, &key)
