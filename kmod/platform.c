@@ -5,6 +5,7 @@
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -52,6 +53,11 @@ int wring_os_yield(void)
 	/* Guests and compilations run for long without sleeping, and tracing waits for tasks to have slept. */
 	cond_resched_tasks_rcu_qs();
 	return fatal_signal_pending(current);
+}
+
+int wring_os_in_nmi(void)
+{
+	return in_nmi() != 0;
 }
 
 unsigned int wring_os_cycles_per_us(void)

@@ -96,6 +96,8 @@ unsigned int wring_os_notify(const void *address, unsigned int count);
 
 /* Cycles of the time stamp counter per microsecond, about. Any context. */
 unsigned int wring_os_cycles_per_us(void);
+/* Whether the caller is in an NMI, which nothing interrupts. Any context. */
+int wring_os_in_nmi(void);
 
 /*
  * Brackets of code that uses the FPU, in process context: what is between them neither sleeps nor is it preempted, and

@@ -124,7 +124,8 @@ struct wring_prog_load {
 	char name[WRING_NAME_LEN]; /* in: NUL-terminated; letters, digits, '_', '.' and '-', at least one */
 	/* in: the exported function to run at the hook; "": the only one that could be */
 	char entry[WRING_EXPORT_LEN];
-	__u32 time_us;		/* in: hooks: how long an invocation may take, in microseconds; 0: the default */
+	/* in: hooks: how long an invocation may take, in microseconds (in NMIs never more than 250); 0: the default */
+	__u32 time_us;
 	__u32 on_trap;		/* in: hooks: enum wring_on_trap */
 	/* in: hooks: the program is detached from everything after so many traps (with WRING_ON_TRAP_DETACH; 0: 1) */
 	__u32 trap_limit;

@@ -334,6 +334,8 @@ extern "C" int wring_os_yield(void) {
   return stop && *stop;
 }
 
+extern "C" int wring_os_in_nmi(void) { return 0; }
+
 extern "C" unsigned int wring_os_cycles_per_us(void) {
   static const unsigned rate = [] {
     using Clock = std::chrono::steady_clock;

@@ -186,6 +186,48 @@ static void test_limits(void)
 	close(fd);
 }
 
+/*
+ * Nothing interrupts an NMI, so there it is over sooner, whatever the loader has asked for. What they get done tells: the
+ * machine that emulates this one may stop for any time. Another CPU is sent an NMI to show what it does; the backtraces
+ * are no complaints: scripts/vm knows where they end.
+ */
+static void test_nmi(void)
+{
+	int fd = load(&works[0], WRING_PROG_RAW_TRACEPOINT, 1ull << 32, 10000), i, link;
+	struct wring_prog_run request = {};
+	struct wring_prog_info info;
+	uint64_t most = 0;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		tap_note("one CPU sends no NMIs");
+		return;
+	}
+	if (!tap_ok(fd >= 0, "for NMIs: loads: %s", device_error.message))
+		return;
+	for (i = 0; i < 5; i++) {
+		if (device_ioctl(fd, WRING_IOC_PROG_RUN, &request))
+			tap_bail("a run fails");
+		most = request.fuel_used > most ? request.fuel_used : most;
+	}
+	close(fd);
+	fd = load(&works[0], WRING_PROG_RAW_TRACEPOINT, 1ull << 32, 10000);
+	link = hook_attach_tracepoint(device, fd, "nmi_handler");
+	tap_ok(link > 0, "for NMIs: attaches");
+	for (i = 0; i < 3; i++)
+		tap_ok(write_file("/proc/sysrq-trigger", "l"), "an NMI is sent");
+	sleep(2);
+	tap_ok(write_file("/dev/kmsg", "end of the backtraces"), "the log says so");
+	hook_info(fd, &info);
+	tap_ok(info.traps > 0 && info.trap.reason == WRING_TRAP_OutOfTime,
+	       "in NMIs %llu were out of time", (unsigned long long)info.traps);
+	tap_ok(info.runs && info.fuel_used / info.runs < most / 4,
+	       "after %llu units each, elsewhere it is up to %llu",
+	       (unsigned long long)(info.fuel_used / (info.runs ?: 1)), (unsigned long long)most);
+	tap_eq(hook_detach(device, link), 0, "for NMIs: detaches");
+	close(fd);
+	hook_sh("echo >/sys/kernel/tracing/trace");
+}
+
 static double seconds(void)
 {
 	struct timespec now;
@@ -266,6 +308,7 @@ int main(void)
 	for (i = 0; i < sizeof(works) / sizeof(works[0]); i++)
 		test_hook(&works[i]);
 	test_limits();
+	test_nmi();
 	/* Host calls of packets are hooks'. */
 	for (i = 0; i < sizeof(works) / sizeof(works[0]) - 1; i++)
 		test_turns(&works[i]);

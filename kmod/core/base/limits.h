@@ -78,6 +78,7 @@ constexpr u64 kMaxExceptionBytes = u64{4} << 20;
 constexpr u32 kFuelSlice = 1u << 13;
 // How long an invocation that may sleep runs until others get a turn.
 constexpr u32 kTurnMicroseconds = 50;
+constexpr u32 kNmiMicroseconds = 250;  // the most that a hook may take in an NMI
 // Bulk operations cost one unit of fuel for this many bytes, and look at the time after so many.
 constexpr u32 kBulkBytesPerFuel = 64;
 constexpr u32 kBulkPieceBytes = 64 * 1024;

@@ -117,12 +117,19 @@ auto guarded_call(wring_vmctx* vmctx, F&& body) -> decltype(body()) {
 
 u64 cycles() { return __builtin_ia32_rdtsc(); }
 
+// In NMIs even interrupts wait.
+u64 time_slice_of(const wring_vmctx& root) {
+  return wring_os_in_nmi() ? min<u64>(root.time_slice,
+                                      u64{kNmiMicroseconds} * wring_os_cycles_per_us())
+                           : root.time_slice;
+}
+
 // Looks at the time, whenever a slice of fuel is used up and after pieces of longer work: others get a turn where that
 // is possible, and where it is not, invocations end when their time is over. False: the trap is set.
 bool check_time(wring_vmctx* vmctx) {
   wring_vmctx* root = vmctx->root;
   u64 now = cycles();
-  if (root->check_at == 0) root->check_at = now + root->time_slice;
+  if (root->check_at == 0) root->check_at = now + time_slice_of(*root);
   if (now < root->check_at) return true;
   if (!vmctx->may_sleep) {
     trap(vmctx, TrapReason::kOutOfTime);
