@@ -2,6 +2,7 @@
 /*
  * platform.c - the kernel's answers to what the engine asks of its host (core/platform.h), memory aside.
  */
+#include <linux/freezer.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -52,6 +53,9 @@ int wring_os_yield(void)
 {
 	/* Guests and compilations run for long without sleeping, and tracing waits for tasks to have slept. */
 	cond_resched_tasks_rcu_qs();
+	/* Not try_to_freeze: locks are held, of loads and invocations, for which only others like this one wait. */
+	if (unlikely(freezing(current)))
+		__refrigerator(false);
 	return fatal_signal_pending(current);
 }
 

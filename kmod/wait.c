@@ -60,7 +60,7 @@ static void wring_wait_sleep(const struct wring_waiter *waiter, long long timeou
 	ktime_t until = ktime_add_safe(ktime_get(), max(timeout_ns, 0ll));
 
 	for (;;) {
-		set_current_state(TASK_KILLABLE);
+		set_current_state(TASK_KILLABLE | TASK_FREEZABLE_UNSAFE);
 		if (READ_ONCE(waiter->is_woken) || fatal_signal_pending(current))
 			break;
 		if (!schedule_hrtimeout(timeout_ns < 0 ? NULL : &until, HRTIMER_MODE_ABS))

@@ -4,6 +4,7 @@
  * kernel do: at hooks their time ends, in process context others get their turn meanwhile.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "tap.h"
 #include "wasm.h"
 
+#define FREEZER "/tmp/freezer"
 #define TRACER "/sys/kernel/tracing/instances/wring_test/"
 #define MAX_BODY 65536
 /* The machine that emulates this one may be busy: what is expected of 2 ms. */
@@ -236,6 +238,34 @@ static double seconds(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+static bool freezer_is(const char *state)
+{
+	char now[32] = {};
+	int fd = open(FREEZER "/wring/freezer.state", O_RDONLY);
+	ssize_t size = read(fd, now, sizeof(now) - 1);
+
+	close(fd);
+	return size > 0 && !strncmp(now, state, strlen(state));
+}
+
+/* Suspending the machine, or a cgroup, must not wait for guests. */
+static void test_freezer(pid_t child)
+{
+	char pid[16];
+	int i;
+
+	hook_sh("mkdir -p " FREEZER " && mount -t cgroup -o freezer none " FREEZER
+		" && mkdir -p " FREEZER "/wring");
+	snprintf(pid, sizeof(pid), "%d", child);
+	tap_ok(write_file(FREEZER "/wring/cgroup.procs", pid) &&
+		       write_file(FREEZER "/wring/freezer.state", "FROZEN"),
+	       "it is to be frozen");
+	for (i = 0; i < 500 && !freezer_is("FROZEN"); i++)
+		usleep(10000);
+	tap_ok(freezer_is("FROZEN"), "it is within a guest");
+	tap_ok(write_file(FREEZER "/wring/freezer.state", "THAWED"), "and thawed");
+}
+
 /* Whether a child that runs the work, on the same CPU, lets this process sleep and wake up, and can be killed. */
 static void test_turns(const struct work *work)
 {
@@ -258,11 +288,13 @@ static void test_turns(const struct work *work)
 			longest = seconds() - begin;
 	}
 	tap_ok(longest < 2, "others get their turn within %.0f ms", longest * 1000);
+	test_freezer(child);
 	kill(child, SIGKILL);
 	begin = seconds();
 	waitpid(child, &status, 0);
 	tap_ok(WIFSIGNALED(status), "it can be killed");
 	tap_ok(seconds() - begin < 2, "at once");
+	hook_sh("rmdir " FREEZER "/wring && umount " FREEZER);
 	close(fd);
 }
 
