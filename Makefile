@@ -66,12 +66,13 @@ loader-lib := $(filter-out loader/main.cc,$(loader-src))
 test-src   := $(call find,selftests/core,*_test.cc)
 inject-src := $(wildcard selftests/inject/*.cc)
 fuzz-src   := $(wildcard selftests/fuzz/fuzz_*.cc)
+ioctl-fuzz-src := $(wildcard selftests/fuzz/ioctl/*.cc)
 bench-src  := $(wildcard selftests/bench/*.cc)
 engine-bench-src := $(wildcard selftests/bench/engine/*.cc)
 compile-bench-src := $(wildcard selftests/bench/compile/*.cc)
 shapes-src := $(wildcard selftests/bench/compile/shapes/*.cc)
 host-src   := $(core-src) $(posix-src) $(tool-src) $(test-src) $(loader-src) $(fuzz-src) $(bench-src) \
-	      $(engine-bench-src) $(compile-bench-src) $(shapes-src) $(inject-src)
+	      $(engine-bench-src) $(compile-bench-src) $(shapes-src) $(inject-src) $(ioctl-fuzz-src)
 guest-src  := $(call find,wasi-kernel/examples selftests/kernel/guest,*.c)
 ktest-src  := $(wildcard selftests/kernel/test_*.c)
 ktest-sh   := $(wildcard selftests/kernel/test_*.sh)
@@ -106,7 +107,8 @@ coreflags := -fno-exceptions -fno-rtti -fno-threadsafe-statics -funsigned-char
 
 flags-for = $(cxxflags) $(if $(filter kmod/core/%,$(1)),$(coreflags)) \
 	$(if $(filter loader/%,$(1)),-DWRING_VERSION='"$(WRING_VERSION)"') \
-	$(if $(filter selftests/bench/engine/%,$(1)),-I$(BUILD)/bench)
+	$(if $(filter selftests/bench/engine/%,$(1)),-I$(BUILD)/bench) \
+	$(if $(filter selftests/fuzz/ioctl/%,$(1)),-I$(BUILD)/fuzz)
 
 define variant-rules
 $(BUILD)/$(1)/obj/%.o: %.cc Makefile
@@ -272,6 +274,23 @@ $(BUILD)/selftests/wring-spec: $(spec-objs) $(BUILD)/host/libwring_core.a
 
 -include $(patsubst %.cc,$(BUILD)/host/obj/%.d,$(spec-src))
 
+# The fuzzer of the device's commands, which knows all that the header has.
+ioctl-fuzz-objs := $(patsubst %.cc,$(BUILD)/host/obj/%.o,\
+	$(ioctl-fuzz-src) $(wildcard selftests/fuzz/generate*.cc))
+ioctl-fuzz-bin  := $(if $(ioctl-fuzz-src),$(BUILD)/selftests/wring-ioctl-fuzz)
+
+$(BUILD)/fuzz/wring_uapi_names.inc: kmod/uapi/wring.h Makefile
+	@mkdir -p $(@D)
+	@sed -nE -e 's/^#define (WRING_IOC_[A-Z0-9_]+)[ \t]+_IO.*/WRING_HAS_COMMAND(\1)/p' \
+		-e 's/^struct (wring_[a-z0-9_]+) \{.*/WRING_HAS_STRUCT(\1)/p' $< >$@
+
+$(patsubst %.cc,$(BUILD)/host/obj/%.o,$(ioctl-fuzz-src)): | $(BUILD)/fuzz/wring_uapi_names.inc
+
+$(BUILD)/selftests/wring-ioctl-fuzz: $(ioctl-fuzz-objs) $(BUILD)/host/libwring_core.a
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	@$(cxx-host) $(opt-host) -static -o $@ $^ -lpthread
+
 # ---- Test data --------------------------------------------------------------------------------------------------
 
 TESTDATA ?= $(ROOT)/../shared/testdata
@@ -365,11 +384,11 @@ test-host: tests
 	@KERNELS='$(kernels)' scripts/run-tests host
 
 ## test-vm: the kernel self-tests, one VM per kernel (TESTS="test_hook_xdp ..." selects)
-test-vm: all $(inject-modules) $(ktests) $(spec-bin) $(data)
+test-vm: all $(inject-modules) $(ktests) $(spec-bin) $(ioctl-fuzz-bin) $(data)
 	@KERNELS='$(kernels)' scripts/run-tests vm
 
 ## test-debug: the kernel self-tests in kernels with KASAN, lockdep and kmemleak, which are built first (an hour each)
-test-debug: host guests $(debug-modules) $(ktests) $(spec-bin) $(data)
+test-debug: host guests $(debug-modules) $(ktests) $(spec-bin) $(ioctl-fuzz-bin) $(data)
 	@KERNELS='$(kernels:=-debug)' TEST_TIMEOUT=3600 VM_TIMEOUT=14400 scripts/run-tests vm
 
 ## test-modules: real modules from npm packages: compiled for every target, run against V8, loaded in the VMs (hours)
@@ -377,7 +396,7 @@ test-modules: all $(spec-bin)
 	@KERNELS='$(kernels)' scripts/run-tests modules
 
 tests: all $(tests-bin) $(if $(tool-src),$(BUILD)/asan/wring-host) $(if $(loader-src),$(BUILD)/asan/wring) \
-	$(inject-modules) $(fuzz-bin) $(BUILD)/count/wring-shapes $(ktests) $(spec-bin) $(data)
+	$(inject-modules) $(fuzz-bin) $(BUILD)/count/wring-shapes $(ktests) $(spec-bin) $(ioctl-fuzz-bin) $(data)
 
 ## conformance: the tables of the README: what passes per group, in a process and in the kernels
 conformance: all $(spec-bin) $(data)
