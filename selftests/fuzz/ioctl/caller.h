@@ -94,6 +94,7 @@ class Caller {
   std::optional<u32> type_of(int program);
   int some_program() { return pool_.programs.get(choices_.below(pool_.programs.kCount)); }
   int some_session() { return pool_.sessions.get(choices_.below(pool_.sessions.kCount)); }
+  u32 some_link();
   void in_child();
 
   Options options_;

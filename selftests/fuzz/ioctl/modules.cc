@@ -205,7 +205,10 @@ Candidate small_program(Choices* choices, u32 type) {
     writer.import_map(name);
     candidate.maps.push_back(name);
   }
-  const u32 pages = choices->chance(90) ? 1 : 1 + choices->below(40);
+  // Rarely more than there is room for.
+  const u32 pages = choices->chance(90)   ? 1
+                    : choices->chance(80) ? 1 + choices->below(40)
+                                          : 1 << choices->below(14);
   module.memory(pages, pages + choices->below(4));
   module.global(ModuleWriter::kI32, true, 7);
   const u32 first = writer.imports();

@@ -227,6 +227,16 @@ void Caller::step_unload() {
 
 /* ---- links ---- */
 
+// One that there was, or one that there is unless others detach it.
+u32 Caller::some_link() {
+  const u32 slot = choices_.below(16);
+  wring_next_id next = {pool_.link_ids.get(slot), 0};
+  if (choices_.chance(50)) return next.id;
+  next.id -= std::min(next.id, 1 + choices_.below(10));
+  if (call(WRING_IOC_LINK_NEXT_ID, some_session(), &next)) return 0;
+  return next.id;
+}
+
 void Caller::step_attach() {
   wring_link_attach attach = {};
   attach.prog_fd = some_program();
@@ -247,11 +257,12 @@ void Caller::step_attach() {
 
 void Caller::step_detach() {
   wring_link_detach detach = {};
-  detach.id = pool_.link_ids.get(choices_.below(16));
+  detach.id = some_link();
   if (choices_.chance(20)) {
     detach.flags = WRING_LINK_F_PROG_FD;
     detach.prog_fd = some_program();
-  } else if (choices_.chance(10)) {
+  } else if (choices_.chance(25)) {
+    // Often enough that busy tracepoints do not make everything slow.
     detach.flags = WRING_LINK_F_ALL;
     detach.id = 0;
   }
@@ -286,6 +297,11 @@ void Caller::step_query() {
     case 1: {
       wring_prog_open open = {};
       open.id = pool_.program_ids.get(id);
+      if (choices_.chance(50)) {
+        wring_next_id next = {open.id - std::min(open.id, 10u), 0};
+        call(WRING_IOC_PROG_NEXT_ID, session, &next);
+        open.id = next.id;
+      }
       const long fd = call_changed(WRING_IOC_PROG_OPEN, session, &open);
       if (fd >= 0) pool_.programs.put(id, static_cast<int>(fd));
       break;
@@ -313,7 +329,7 @@ void Caller::step_query() {
     }
     default: {
       wring_link_info info = {};
-      info.id = pool_.link_ids.get(id);
+      info.id = some_link();
       if (choices_.chance(30)) {
         info.flags = WRING_LINK_F_PROG_FD;
         info.prog_fd = program;
