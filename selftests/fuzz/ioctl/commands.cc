@@ -55,7 +55,9 @@ STRUCT(wring_prog_load, kProgLoad,
        FIELD(max_table_entries, kNumber, 1000000), FIELD(max_code_bytes, kNumber, 64 << 20),
        FIELD(stack_bytes, kNumber, 8 << 20), FIELD(fuel, kNumber, 1ull << 32),
        FIELD(error, kPointer), FIELD(error_bytes, kCount), FIELD(id, kOut), FIELD(name, kText),
-       FIELD(entry, kText), FIELD(time_us, kNumber, 10000), FIELD(reserved, kReserved));
+       FIELD(entry, kText), FIELD(time_us, kNumber, 10000),
+       FIELD(on_trap, kEnum, WRING_ON_TRAP_DETACH + 1), FIELD(trap_limit, kNumber, 10),
+       FIELD(timeout_limit, kNumber, 10));
 
 STRUCT(wring_next_id, kNextId,
        FIELD(id, kProgramId), FIELD(flags, kReserved));
@@ -80,7 +82,8 @@ STRUCT(wring_prog_info, kProgInfo,
        FIELD(entry, kOut), FIELD(map_room, kCount), FIELD(reserved, kReserved),
        FIELD(map_ids, kPointer), FIELD(trap, kOut), FIELD(misses_busy, kOut),
        FIELD(misses_fpu, kOut), FIELD(misses_depth, kOut), FIELD(time_us, kOut),
-       FIELD(reserved2, kOut));
+       FIELD(on_trap, kOut), FIELD(misses_reset, kOut), FIELD(misses_read_only, kOut),
+       FIELD(run_time_ns, kOut), FIELD(trap_limit, kOut), FIELD(timeout_limit, kOut));
 
 STRUCT(wring_prog_code, kProgCode,
        FIELD(buffer, kPointer), FIELD(bytes, kCount), FIELD(address, kOut),

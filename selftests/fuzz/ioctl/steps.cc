@@ -90,7 +90,12 @@ wring_prog_load Caller::load_request(const Candidate& candidate, u32 type) {
   if (choices_.chance(5)) load.max_code_bytes = choices_.below(100000);
   if (choices_.chance(20)) load.stack_bytes = 4096 * (1 + choices_.below(64));
   if (is_hook || choices_.chance(50)) load.fuel = 1 + choices_.below(1 << 20);
-  if (is_hook) load.time_us = 20 + choices_.below(300);
+  if (is_hook) {
+    load.time_us = 20 + choices_.below(300);
+    load.on_trap = choices_.below(WRING_ON_TRAP_DETACH + 1);
+    if (load.on_trap == WRING_ON_TRAP_DETACH) load.trap_limit = choices_.below(10);
+    if (choices_.chance(20)) load.timeout_limit = 1 + choices_.below(10);
+  }
   std::snprintf(load.name, sizeof(load.name), "fuzz%u", choices_.below(100));
   if (is_hook && choices_.chance(95))
     std::snprintf(load.entry, sizeof(load.entry), "%s", candidate.entry.c_str());
