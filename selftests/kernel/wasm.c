@@ -54,7 +54,7 @@ static void put_name(struct wasm_section *s, const char *name)
 
 static uint8_t type_code(char letter)
 {
-	return letter == 'i' ? OP_I32_TYPE : OP_I64_TYPE;
+	return letter == 'i' ? OP_I32_TYPE : letter == 'v' ? OP_V128_TYPE : OP_I64_TYPE;
 }
 
 static void put_types(struct wasm_section *s, const char *letters)

@@ -3,10 +3,10 @@
  * wasm.h - builds small WebAssembly binaries for tests, section by section in the format's order.
  *
  *	struct wasm w = WASM_INIT;
- *	wasm_type(&w, "i", "i");			types, from letters i l
+ *	wasm_type(&w, "i", "i");			types, from letters i l v
  *	wasm_import(&w, "wring", "ktime", 0);		function imports (type index)
  *	wasm_memory(&w, 1, 2);				at most one memory
- *	wasm_function(&w, 0, "locals", code, size);	body without locals and end; declares `locals`, letters i l
+ *	wasm_function(&w, 0, "locals", code, size);	body without locals and end; declares `locals`, letters i l v
  *	wasm_export(&w, "f", 0);			function exports by function index
  *	wasm_finish(&w, &size)				the binary, malloc'ed; frees the rest
  *
@@ -89,6 +89,7 @@ enum {
 	OP_RETURN = 0x0f,
 	OP_CALL = 0x10,
 	OP_CALL_INDIRECT = 0x11,
+	OP_RETURN_CALL = 0x12,
 	OP_DROP = 0x1a,
 	OP_LOCAL_GET = 0x20,
 	OP_LOCAL_SET = 0x21,
@@ -116,6 +117,7 @@ enum {
 	OP_EMPTY_TYPE = 0x40,
 	OP_I32_TYPE = 0x7f,
 	OP_I64_TYPE = 0x7e,
+	OP_V128_TYPE = 0x7b,
 };
 
 #endif
