@@ -4,6 +4,7 @@
  * time it.
  */
 #include <linux/bottom_half.h>
+#include <linux/interrupt.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/rcupdate.h>
@@ -23,7 +24,16 @@ struct wring_stretch {
 	u64 fuel_used;
 };
 
-/* Runs until `most` runs are done or somebody else wants the CPU: always at least once. */
+/*
+ * Whether somebody waits for the CPU, the softirqs that are kept out meanwhile among them, or the caller is to stop.
+ * Where it is alone nothing makes it reschedule, not even a signal.
+ */
+static bool wring_run_must_pause(void)
+{
+	return need_resched() || local_softirq_pending() || signal_pending(current);
+}
+
+/* Runs until `most` runs are done or it must pause: always at least once. */
 static void wring_run_stretch(struct wring_program *program, void *ctx, u32 most,
 			      struct wring_stretch *out)
 {
@@ -42,7 +52,7 @@ static void wring_run_stretch(struct wring_program *program, void *ctx, u32 most
 		turns = READ_ONCE(vmctx->turns);
 		fuel_used = READ_ONCE(vmctx->fuel_used);
 		out->verdict = program->entry(ctx);
-	} while (++out->runs < most && !need_resched());
+	} while (++out->runs < most && !wring_run_must_pause());
 	out->ns = ktime_get_ns() - start;
 	out->fuel_used = READ_ONCE(vmctx->turns) == turns ?
 				 0 :

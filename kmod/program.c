@@ -269,14 +269,14 @@ static void wring_program_keep(struct wring_program *program)
 	mutex_unlock(&wring_program_lock);
 }
 
-/* -EBUSY while there are links. */
-static int wring_program_unkeep(struct wring_program *program)
+/* -EBUSY, if it is to be, while there are links. */
+static int wring_program_unkeep(struct wring_program *program, bool unless_linked)
 {
 	bool kept = false;
 	int err = 0;
 
 	mutex_lock(&wring_program_lock);
-	if (atomic_read(&program->links)) {
+	if (unless_linked && atomic_read(&program->links)) {
 		err = -EBUSY;
 	} else {
 		kept = program->keep;
@@ -338,7 +338,8 @@ int wring_program_load(struct wring_call *call, void *arg)
  */
 void wring_program_load_undo(struct wring_call *call, void *arg)
 {
-	wring_program_unkeep(call->new_file->private_data);
+	/* Others may have found and attached it. */
+	wring_program_unkeep(call->new_file->private_data, false);
 }
 
 /* ---- by id ---- */
@@ -442,7 +443,8 @@ static int wring_program_unload(struct wring_call *call, void *arg)
 
 	if (unload->flags || unload->reserved)
 		return -EINVAL;
-	return wring_may_run(program->hook, &call->report) ?: wring_program_unkeep(program);
+	return wring_may_run(program->hook, &call->report) ?:
+		       wring_program_unkeep(program, true);
 }
 
 /**

@@ -6,8 +6,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/filter.h>
@@ -477,6 +480,33 @@ static void test_run(void)
 	hook_free(&program);
 }
 
+static void nothing(int signal __attribute__((unused)))
+{
+}
+
+/* More runs than anybody waits for, which a signal ends, on a CPU where nobody else wants to run either. */
+static void test_run_ends(void)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 100000 };
+	const struct sigaction action = { .sa_handler = nothing };
+	uint8_t packet[64] = { [14] = OP_LENGTH };
+	struct wring_prog_run run = {
+		.data_in = (uintptr_t)packet, .data_in_bytes = sizeof(packet),
+		.repeat = UINT32_MAX,
+	};
+	struct hook_program program;
+	struct timespec begin, end;
+
+	hook_load(device, "hook_packet", WRING_PROG_XDP, NULL, &program);
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	tap_eq(device_ioctl(program.fd, WRING_IOC_PROG_RUN, &run), -EINTR, "a signal ends runs");
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	tap_ok(end.tv_sec - begin.tv_sec < 5, "at once");
+	hook_free(&program);
+}
+
 int main(void)
 {
 	struct wring_features before;
@@ -488,6 +518,7 @@ int main(void)
 	test_verdicts();
 	test_access();
 	test_run();
+	test_run_ends();
 	tap_eq(hook_link_count(device), 0, "no links are left");
 	tap_ok(device_settle(device, &before), "everything is given back");
 	close(device);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,6 +25,11 @@ void Faults::use(How how) {
   if (fd_ >= 0) close(fd_);
   how_ = how;
   fd_ = -1;
+  // The kernel's own writes to a signal's frame could fail, which would be a fault of ours.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGUSR1);
+  pthread_sigmask(how == How::kNone ? SIG_UNBLOCK : SIG_BLOCK, &signals, nullptr);
   if (how == How::kNone) return;
   fd_ = open(how == How::kNth ? "/proc/thread-self/fail-nth" : "/proc/thread-self/make-it-fail",
              O_RDWR | O_CLOEXEC);
@@ -31,16 +38,21 @@ void Faults::use(How how) {
 void Faults::begin(Choices* choices) {
   if (fd_ < 0) return;
   const u32 most = choices->chance(50) ? 8 : 120;
-  const std::string text = how_ == How::kNth ? std::to_string(1 + choices->below(most)) : "1";
-  if (pwrite(fd_, text.data(), text.size(), 0) < 0) how_ = How::kNone;
+  set(how_ == How::kNth ? std::to_string(1 + choices->below(most)) : "1");
 }
 
 bool Faults::end() {
   if (fd_ < 0) return false;
   char left[16] = {};
   const bool failed = how_ == How::kNth && pread(fd_, left, sizeof(left), 0) > 0 && left[0] == '0';
-  if (pwrite(fd_, "0", 1, 0) < 0) how_ = How::kNone;
+  set("0");
   return failed;
+}
+
+// Itself may be made to fail, but not for ever.
+void Faults::set(const std::string& value) {
+  while (pwrite(fd_, value.data(), value.size(), 0) < 0) {
+  }
 }
 
 /* ---- changes ---- */
@@ -166,7 +178,7 @@ void Caller::bound(unsigned number, void* argument) {
   } else if (number == WRING_IOC_INSTANCE_NEW) {
     auto* instance = static_cast<wring_instance_new*>(argument);
     instance->fuel = std::clamp<u64>(instance->fuel, 1, kMostFuel);
-  } else if (number == WRING_IOC_PROG_RUN && !choices_.chance(2)) {
+  } else if (number == WRING_IOC_PROG_RUN && (!choices_.chance(2) || faults_.is_used())) {
     auto* run = static_cast<wring_prog_run*>(argument);
     run->repeat = std::min(run->repeat, 100u);
   }

@@ -15,13 +15,16 @@ namespace wring::fuzz {
 class Faults {
  public:
   enum class How { kNone, kNth, kRandom };
-  // For the thread that calls this.
+  // For the thread that calls this, which then gets no signals that it could handle.
   void use(How how);
+  bool is_used() const { return fd_ >= 0; }
   void begin(Choices* choices);
   // Whether something was made to fail.
   bool end();
 
  private:
+  void set(const std::string& value);
+
   How how_ = How::kNone;
   int fd_ = -1;
 };

@@ -37,7 +37,8 @@ const char kUsage[] =
     "the\n"
     "kernel's log. With --races, runs what is known to race, and takes a CPU away now and then.\n";
 constexpr char kCgroup[] = "/sys/fs/cgroup/wring-ioctl-fuzz";
-constexpr u32 kRoundMs = 6000;
+// In a run: whatever the machine's speed, some end while their threads are at work.
+constexpr u32 kRounds = 10;
 // Every command must have succeeded once in a run of so many seconds.
 constexpr u32 kLongRun = 60;
 
@@ -147,9 +148,9 @@ struct Outcome {
 };
 
 void run_rounds(const Settings& settings, Tally* tally, Outcome* outcome) {
-  const u64 end = now_ms() + settings.seconds * 1000ull;
+  const u64 end = now_ms() + settings.seconds * u64{1000};
   for (u32 number = 0; now_ms() < end; number++) {
-    const u64 round_end = std::min(end, now_ms() + kRoundMs);
+    const u64 round_end = std::min(end, now_ms() + settings.seconds * u64{1000} / kRounds);
     const int pid = fork_bound();
     if (pid < 0) return;
     if (!pid) {
@@ -176,10 +177,12 @@ void run_rounds(const Settings& settings, Tally* tally, Outcome* outcome) {
     }
     outcome->longest_ms = std::max(outcome->longest_ms, now_ms() - told);
     outcome->rounds++;
-    if (ended && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+    if (ended && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
       outcome->no_memory++;
-    else if (ended || (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL))
+    } else if (ended || (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)) {
+      note("round " + std::to_string(number) + " ended with status " + std::to_string(status));
       outcome->crashes++;
+    }
   }
 }
 
