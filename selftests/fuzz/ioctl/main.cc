@@ -176,6 +176,7 @@ void run_rounds(const Settings& settings, Tally* tally, Outcome* outcome) {
     while (waitpid(-1, nullptr, 0) > 0) {
     }
     outcome->longest_ms = std::max(outcome->longest_ms, now_ms() - told);
+    if (settings.races) allow_loads();
     outcome->rounds++;
     if (ended && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
       outcome->no_memory++;

@@ -125,7 +125,7 @@ void loads_switch(Caller* caller) {
   usleep(50000 + caller->choices().below(100000));
   write_file("/proc/sys/wring/loads", "refused");
   usleep(caller->choices().below(5000));
-  write_file("/proc/sys/wring/loads", "allowed");
+  allow_loads();
 }
 
 constexpr Race kRaceTable[] = {
@@ -149,6 +149,8 @@ std::string last_cpu() {
 }  // namespace
 
 const std::span<const Race> kRaces = kRaceTable;
+
+void allow_loads() { write_file("/proc/sys/wring/loads", "allowed"); }
 
 bool take_cpu_away() {
   const std::string path = last_cpu();

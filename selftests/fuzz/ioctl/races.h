@@ -20,5 +20,7 @@ extern const std::span<const Race> kRaces;
 // Takes the last CPU away and brings it back; false if it cannot be. Where it stays away, that is said and counts.
 bool take_cpu_away();
 bool all_cpus_online();
+// What a race that was interrupted may have left refused.
+void allow_loads();
 
 }  // namespace wring::fuzz

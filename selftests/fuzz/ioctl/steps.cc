@@ -138,7 +138,7 @@ int Caller::new_instance(u32 slot, const Body& module, const std::vector<u32>& e
     instance.import_count = 0;
   }
   instance.fuel = 1 + choices_.below(100000);
-  if (choices_.chance(5)) instance.features = choices_.below(8);
+  if (choices_.chance(2)) instance.features = choices_.below(8);
   const long fd = call_changed(WRING_IOC_INSTANCE_NEW, pool_.sessions.get_exactly(slot), &instance);
   // 0: it was validated only.
   if (fd <= 0) return -1;
