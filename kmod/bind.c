@@ -3,6 +3,7 @@
  * bind.c - satisfies a module's imports: host functions, intrinsics, map handles, exports of other instances.
  */
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -194,6 +195,7 @@ int wring_bind_imports(const struct wring_module *module, const struct wring_bin
 			return wring_report_set(report, -ENOMEM, "out of memory");
 	}
 	for (i = 0; i < imports; i++) {
+		cond_resched();
 		err = wring_module_import(module, i, &import);
 		if (err) {
 			err = wring_report_internal(report, &import);

@@ -11,6 +11,7 @@
 #include <linux/extable.h>
 #include <linux/filter.h>
 #include <linux/random.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -22,6 +23,7 @@
 
 #define INT3 0xcc
 #define IMAGE_ALIGN 16
+#define FILL_STEP (1u << 20)
 /* The image lies at a random place among at least so many bytes more than it needs. */
 #define PLACEMENT_SLACK (PAGE_SIZE / 2)
 
@@ -121,6 +123,7 @@ static void wring_text_release(void *arg)
 static int wring_text_map(struct wring_text *text, u32 image_bytes, u32 fault_count)
 {
 	u64 table = (u64)fault_count * sizeof(struct exception_table_entry);
+	u32 done, step;
 	u64 total;
 	int err;
 
@@ -132,7 +135,11 @@ static int wring_text_map(struct wring_text *text, u32 image_bytes, u32 fault_co
 	err = wring_exec_alloc(&text->exec, total);
 	if (err)
 		return err;
-	memset(text->exec.base, INT3, text->code_bytes);
+	for (done = 0; done < text->code_bytes; done += step) {
+		step = min_t(u32, text->code_bytes - done, FILL_STEP);
+		memset(text->exec.base + done, INT3, step);
+		cond_resched();
+	}
 	text->image = text->exec.base +
 		      round_down(get_random_u32() % (text->code_bytes - image_bytes), IMAGE_ALIGN);
 	return 0;
@@ -148,6 +155,7 @@ static int wring_text_fill_extable(struct wring_text *text, const struct wring_c
 	text->prog->aux->extable = entry;
 	text->prog->aux->num_exentries = count;
 	for (i = 0; i < count; i++, entry++) {
+		cond_resched();
 		if (wring_code_fault(code, i, &pc, &fixup))
 			return -EIO;
 		entry->insn = text->image + pc - (u8 *)&entry->insn;

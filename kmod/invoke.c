@@ -65,6 +65,7 @@ static int wring_export_by_name(const struct wring_module *module, const void __
 		return PTR_ERR(copy);
 	err = -ENOENT;
 	for (i = 0; i < count && err == -ENOENT; i++) {
+		cond_resched();
 		err = wring_module_export(module, i, &export);
 		if (err)
 			err = wring_report_internal(report, &export);

@@ -13,22 +13,28 @@
 #include "core/platform.h"
 #include "wring.h"
 
-#define HASH_STEP (256u << 10)
+#define COPY_STEP (256u << 10)
 
-static void wring_bytes_hash(struct wring_bytes *bytes)
+/* Copies and hashes: 0, -EFAULT or -EINTR. */
+static int wring_bytes_copy(struct wring_bytes *bytes, u64 user, u32 len)
 {
 	u8 digest[SHA256_DIGEST_SIZE];
 	struct sha256_state state;
 	u32 done, step;
 
 	sha256_init(&state);
-	for (done = 0; done < bytes->len; done += step) {
-		step = min(bytes->len - done, HASH_STEP);
+	for (done = 0; done < len; done += step) {
+		step = min(len - done, COPY_STEP);
+		if (copy_from_user(bytes->data + done, u64_to_user_ptr(user + done), step))
+			return -EFAULT;
 		sha256_update(&state, bytes->data + done, step);
-		cond_resched();
+		if (wring_os_yield())
+			return -EINTR;
 	}
 	sha256_final(&state, digest);
 	memcpy(bytes->tag, digest, sizeof(bytes->tag));
+	bytes->len = len;
+	return 0;
 }
 
 /**
@@ -43,6 +49,8 @@ static void wring_bytes_hash(struct wring_bytes *bytes)
  */
 int wring_bytes_get(struct wring_bytes *bytes, u64 user, u64 len, struct wring_report *report)
 {
+	int err;
+
 	memset(bytes, 0, sizeof(*bytes));
 	if (!len) {
 		wring_report_set(report, -ENOEXEC, "unexpected end");
@@ -60,13 +68,12 @@ int wring_bytes_get(struct wring_bytes *bytes, u64 user, u64 len, struct wring_r
 	if (!bytes->data)
 		return wring_report_set(report, -ENOMEM, "no memory for a module of %llu bytes",
 					len);
-	if (copy_from_user(bytes->data, u64_to_user_ptr(user), len)) {
-		wring_os_free(bytes->data);
-		bytes->data = NULL;
-		return wring_report_set(report, -EFAULT, "the module cannot be read");
+	err = wring_bytes_copy(bytes, user, len);
+	if (err) {
+		wring_bytes_put(bytes);
+		return wring_report_set(report, err, err == -EINTR ? "interrupted" :
+								     "the module cannot be read");
 	}
-	bytes->len = len;
-	wring_bytes_hash(bytes);
 	return 0;
 }
 
@@ -131,6 +138,7 @@ static int wring_program_find_entry(struct wring_program *program, struct wring_
 	struct wring_extern_desc export;
 
 	for (i = 0; i < count; i++) {
+		cond_resched();
 		if (wring_module_export(program->module, i, &export))
 			return wring_report_internal(report, &export);
 		if (wanted) {

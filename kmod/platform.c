@@ -49,6 +49,8 @@ int wring_os_vformat(char *buf, wring_size size, const char *fmt, __builtin_va_l
 	return vsnprintf(buf, size, fmt, args);
 }
 
+DEFINE_PER_CPU(int, wring_os_pace);
+
 int wring_os_yield(void)
 {
 	/* Guests and compilations run for long without sleeping, and tracing waits for tasks to have slept. */

@@ -129,6 +129,11 @@ notrace void wring_os_panic(const char *what, struct wring_recovery *point)
 		BUG();
 	}
 	pr_err_ratelimited("internal error: %s\n", what);
-	wring_calls_abandon(point);
 }
 NOKPROBE_SYMBOL(wring_os_panic);
+
+notrace void wring_os_recovery_resume(struct wring_recovery *point)
+{
+	wring_calls_abandon(point);
+}
+NOKPROBE_SYMBOL(wring_os_recovery_resume);

@@ -104,18 +104,18 @@ Err ModuleCompiler::function(u32 func, Diag* diag) {
     checks_stack = true;
   else
     result->stack_bytes = max(result->stack_bytes, own + below);
-  return wring_os_yield() ? diag->fail(Err::kInterrupted, kNone, kNone, "interrupted") : Err::kOk;
+  return Err::kOk;
 }
 
 Err ModuleCompiler::functions(Diag* diag) {
-  for (u32 func : graph.bottom_up()) TRY(function(func, diag));
+  for (u32 func : paced(graph.bottom_up())) TRY(function(func, diag));
   return Err::kOk;
 }
 
 // Imported functions that can be reached other than by a direct call need code of their own. Those of other
 // instances only for the host, which enters through an array entry: tables hold their import slots.
 Err ModuleCompiler::adapters(Diag* diag) {
-  for (u32 func = 0; func < module.imported_functions; func++) {
+  for (u32 func = 0; func < module.imported_functions; func++, tick()) {
     bool is_entered = is_exported(module, func) || module.start == func;
     if (is_entered || (!is_foreign(func) && module.functions[func].address_taken))
       TRY(function(func, diag));
@@ -135,7 +135,7 @@ Err ModuleCompiler::array_entry(u32 func, Diag* diag) {
 }
 
 Err ModuleCompiler::array_entries(Diag* diag) {
-  for (const Export& e : module.exports)
+  for (const Export& e : paced(module.exports))
     if (e.kind == ExternKind::kFunc) TRY(array_entry(e.index, diag));
   if (module.start != kNone) TRY(array_entry(module.start, diag));
   if (request.has_hook) TRY(array_entry(request.hook.func, diag));
@@ -162,7 +162,7 @@ Err ModuleCompiler::check_start(Diag* diag) {
   u32 func;
   TRY(graph.find_hook_import(module.start, &func, diag));
   if (func == kNone) return Err::kOk;
-  for (const Import& import : module.imports) {
+  for (const Import& import : paced(module.imports)) {
     if (import.kind != ExternKind::kFunc || import.index != func) continue;
     auto text = [](Bytes name) { return reinterpret_cast<const char*>(name.data()); };
     auto length = [](Bytes name) { return static_cast<int>(min(name.size(), 32u)); };
@@ -192,7 +192,7 @@ Err ModuleCompiler::run(Arena* arena, Diag* diag) {
   code->array_entries = arena->make_array<u32>(functions_count);
   if (code->functions.size() != functions_count || code->array_entries.size() != functions_count)
     return diag->no_memory();
-  for (u32 i = 0; i < functions_count; i++) {
+  for (u32 i = 0; i < functions_count; i++, tick()) {
     code->functions[i] = FunctionCode();
     code->array_entries[i] = kNone;
   }
@@ -229,7 +229,7 @@ Err ModuleCompiler::note_graph(Arena* arena, Diag* diag) {
   if (graph.calls_outside()) code->uses |= kUsesUnknown;
   if (!result->growing_tables.init(arena, module.tables.size())) return diag->no_memory();
   result->growing_tables.merge(graph.growing_tables());
-  for (u8 throws : graph.may_throw())
+  for (u8 throws : paced(graph.may_throw()))
     if (throws) code->uses |= kUsesExceptions;
   return Err::kOk;
 }

@@ -38,8 +38,8 @@ struct CompileResult {
   Span<const StackPointer> stack_pointers;
 };
 
-// Compiles everything into *code, which is in `arena`, as is what *result refers to. May sleep; asks wring_os_yield
-// between functions.
+// Compiles everything into *code, which is in `arena`, as is what *result refers to. May sleep, and lets
+// others run (base/pace.h).
 Err compile_module(const CompileRequest& request, Arena* arena, CodeBuilder* code,
                    CompileResult* result, Diag* diag);
 

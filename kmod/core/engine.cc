@@ -150,7 +150,7 @@ Err convert_functions(const Module& module, const wring_compile_options& options
                       options.function_count, module.imported_functions);
   Span<FunctionBinding> functions = arena->make_array<FunctionBinding>(options.function_count);
   if (functions.size() != options.function_count) return diag->no_memory();
-  for (const Import& import : module.imports) {
+  for (const Import& import : paced(module.imports)) {
     if (import.kind != ExternKind::kFunc) continue;
     functions[import.index] = FunctionBinding();
     TRY(convert_binding(module, import, options.functions[import.index], &functions[import.index],
@@ -244,7 +244,7 @@ Err compile(wring_module* module, const wring_compile_options& options, wring_co
   Span<const FunctionBinding> functions = request->bindings.functions;
   code->binding_kinds = code->tables.make_array<BindingKind>(functions.size());
   if (code->binding_kinds.size() != functions.size()) return diag->no_memory();
-  for (u32 i = 0; i < functions.size(); i++) code->binding_kinds[i] = functions[i].kind;
+  for (u32 i = 0; i < functions.size(); i++, tick()) code->binding_kinds[i] = functions[i].kind;
   code->target = request->target;
   code->tail_bytes = result.tail_bytes;
   code->hook_entry = result.hook_entry;
@@ -269,7 +269,7 @@ Err intern_types(wring_module* module, Diag* diag) {
   if (count == 0) return Err::kOk;
   module->type_ids = static_cast<u32*>(take_memory(usize{count} * sizeof(u32)));
   if (!module->type_ids) return diag->no_memory();
-  for (u32 begin = 0, end; begin < count; begin = end) {
+  for (u32 begin = 0, end; begin < count; begin = end, tick()) {
     end = begin + 1;
     while (end < count && decoded.type_group_begin[end] == begin) end++;
     TRY(module->store->signatures.intern(decoded.types, begin, end, {module->type_ids, count},
@@ -322,7 +322,7 @@ Err new_code(wring_module* module, const wring_compile_options& options, wring_c
 Err place(wring_code* code, void* dst, u64 address, Diag* diag) {
   if (code->is_placed) return diag->fail(Err::kLimit, kNone, kNone, "code is placed already");
   constexpr int kInt3 = 0xcc;
-  __builtin_memset(dst, kInt3, image_bytes(*code));
+  fill_bytes(dst, kInt3, image_bytes(*code));
   TRY(link::place(&code->image, static_cast<u8*>(dst), address, diag));
   runtime::place_plan(code);
   code->is_placed = true;

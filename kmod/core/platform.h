@@ -43,6 +43,8 @@ void wring_os_recovery_begin(struct wring_recovery *point);
 void wring_os_recovery_end(struct wring_recovery *point);
 /* The innermost recovery point of the caller's stack, or NULL. Any context. */
 struct wring_recovery *wring_os_recovery(void);
+/* The engine is about to go back to the point: the calls in between will not return. Any context. */
+void wring_os_recovery_resume(struct wring_recovery *point);
 /*
  * An engine invariant is broken (never the guest's doing): report the text, of which there may be a flood. Returns if
  * there is a recovery point, which the engine then goes back to; else it does not return. Any context. Not declared
@@ -51,10 +53,17 @@ struct wring_recovery *wring_os_recovery(void);
 void wring_os_panic(const char *what, struct wring_recovery *point);
 
 /*
- * Called now and then by long compilations: lets others run. Returns non-zero when the caller is being
- * killed and the work should be abandoned with WRING_ERR_INTERRUPTED.
+ * Lets others run. Returns non-zero when the caller is being killed and the work should be abandoned with
+ * WRING_ERR_INTERRUPTED. Called within a millisecond or two of work (base/pace.h).
  */
 int wring_os_yield(void);
+/*
+ * How many steps of work are left until then: a per-CPU variable of the kernel, a thread's in a process. The engine
+ * counts down and begins anew.
+ */
+#if defined(__cplusplus) && __STDC_HOSTED__
+extern __thread int wring_os_pace __attribute__((tls_model("local-exec")));
+#endif
 
 /*
  * Linear memory: reserves the address space of one memory (8 GiB plus a tail guard page). The first `bytes` (a multiple

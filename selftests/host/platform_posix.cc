@@ -44,6 +44,8 @@ std::atomic<unsigned long long> g_asked{0};
 std::atomic<unsigned long long> g_fail_at{0};
 std::atomic<long long> g_live{0};
 std::atomic<const volatile int*> g_stop{nullptr};
+thread_local int (*t_on_yield)(void* arg);
+thread_local void* t_on_yield_arg;
 
 // ---- broken invariants ----
 
@@ -322,6 +324,9 @@ extern "C" wring_recovery* wring_os_recovery(void) { return t_recovery; }
 extern "C" void wring_os_panic(const char* what, wring_recovery* point) {
   g_broken++;
   if (!point || g_is_strict) die(what);
+}
+
+extern "C" void wring_os_recovery_resume([[maybe_unused]] wring_recovery* point) {
 #if WRING_ASAN
   // The frames that are left have poisoned the stack, whichever it is.
   auto* here = static_cast<char*>(__builtin_frame_address(0));
@@ -329,9 +334,13 @@ extern "C" void wring_os_panic(const char* what, wring_recovery* point) {
 #endif
 }
 
+__thread int wring_os_pace;
+
 extern "C" int wring_os_yield(void) {
   const volatile int* stop = g_stop;
-  return stop && *stop;
+  int is_killed = stop && *stop;
+  if (t_on_yield) is_killed |= t_on_yield(t_on_yield_arg);
+  return is_killed;
 }
 
 extern "C" int wring_os_in_nmi(void) { return 0; }
@@ -505,6 +514,11 @@ extern "C" void wring_posix_strict(int strict) { g_is_strict = strict != 0; }
 extern "C" unsigned long long wring_posix_broken_invariants(void) { return g_broken; }
 
 extern "C" void wring_posix_stop_flag(const volatile int* flag) { g_stop = flag; }
+
+extern "C" void wring_posix_on_yield(int (*hook)(void* arg), void* arg) {
+  t_on_yield = hook;
+  t_on_yield_arg = arg;
+}
 
 // ---- fault injection (core/base/inject.h) ----
 

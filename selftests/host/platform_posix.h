@@ -43,6 +43,10 @@ unsigned long long wring_posix_assertions(unsigned int stage);
 // Makes wring_os_yield answer "stop" once the flag is non-zero; NULL: never.
 void wring_posix_stop_flag(const volatile int* flag);
 
+// Calls the function whenever the calling thread yields, with `arg`; non-zero is the answer "stop". NULL: none. The
+// function may set wring_os_pace, which says after how much work it is called again.
+void wring_posix_on_yield(int (*hook)(void* arg), void* arg);
+
 #ifdef __cplusplus
 }
 #endif

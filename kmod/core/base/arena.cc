@@ -2,6 +2,7 @@
 // Arena: chunks from the platform, doubling from 16 KiB up to 1 MiB, or as large as a block that needs more.
 #include "core/base/arena.h"
 
+#include "core/base/pace.h"
 #include "core/base/recovery.h"
 
 namespace wring {
@@ -11,7 +12,8 @@ constexpr usize kAlign = 16;
 constexpr usize kFirstChunk = 16 * 1024;
 constexpr usize kLargestChunk = 1024 * 1024;
 constexpr usize kLargestBlock = ~usize{0} / 2;  // far too much, but can still be added to
-constexpr usize kLinks = 16;                    // at a chunk's beginning
+constexpr usize kTakenPerStep = 1024, kFreedPerStep = 4096;
+constexpr usize kLinks = 16;  // at a chunk's beginning
 constexpr usize kHeader =
     kLinks + kTakenHeader;  // of what the platform is asked for, in sizes it likes
 }  // namespace
@@ -22,6 +24,7 @@ Arena::Chunk* Arena::new_chunk(usize bytes) {
     note_over_budget();
     return nullptr;
   }
+  tick(static_cast<u32>(bytes / kTakenPerStep));
   auto* chunk = static_cast<Chunk*>(take_memory(bytes - kTakenHeader, is_detached_));
   if (!chunk) return nullptr;
   used_ += bytes;
@@ -49,6 +52,14 @@ Arena::Chunk* Arena::take_chunk(usize bytes, bool* is_dirty) {
 }
 
 void* Arena::alloc(usize bytes) {
+  usize dirty;
+  void* p = take(bytes, &dirty);
+  if (p) fill_bytes(p, 0, dirty);
+  return p;
+}
+
+void* Arena::take(usize bytes, usize* dirty) {
+  *dirty = 0;
   bytes = min(bytes, kLargestBlock);
   bytes = align_up(bytes ? bytes : 1, kAlign);
   if (static_cast<usize>(limit_ - cursor_) < bytes) {
@@ -61,7 +72,7 @@ void* Arena::alloc(usize bytes) {
     u8* end = start + chunk->bytes - kHeader;
     // A large block gets a chunk of its own; small ones go on where more room is left.
     if (end - (start + bytes) < limit_ - cursor_) {
-      if (is_dirty) __builtin_memset(start, 0, bytes);
+      if (is_dirty) *dirty = bytes;
       return start;
     }
     cursor_ = start;
@@ -70,7 +81,7 @@ void* Arena::alloc(usize bytes) {
   }
   u8* p = cursor_;
   cursor_ += bytes;
-  if (p < dirty_) __builtin_memset(p, 0, min(bytes, static_cast<usize>(dirty_ - p)));
+  if (p < dirty_) *dirty = min(bytes, static_cast<usize>(dirty_ - p));
   return p;
 }
 
@@ -90,6 +101,11 @@ void Arena::give_back(void* p) {
   while (*at != chunk) at = &(*at)->next;
   *at = chunk->next;
   used_ -= chunk->bytes;
+  free_chunk(chunk);
+}
+
+void Arena::free_chunk(Chunk* chunk) {
+  tick_and_go_on(static_cast<u32>(chunk->bytes / kFreedPerStep) + 1);
   give_memory(chunk);
 }
 
@@ -110,7 +126,7 @@ void Arena::free_spare() {
   while (spare_) {
     Chunk* next = spare_->next;
     used_ -= spare_->bytes;
-    give_memory(spare_);
+    free_chunk(spare_);
     spare_ = next;
   }
 }
@@ -120,7 +136,7 @@ void Arena::reset() {
   free_spare();
   while (chunks_) {
     Chunk* next = chunks_->next;
-    give_memory(chunks_);
+    free_chunk(chunks_);
     chunks_ = next;
   }
   cursor_ = limit_ = dirty_ = nullptr;

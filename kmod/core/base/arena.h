@@ -17,6 +17,11 @@ class Arena {
   // Zero-filled, aligned to 16. nullptr when the platform has no more, or the budget, which the running operation
   // then knows of (base/recovery.h).
   void* alloc(usize bytes);
+  // The same without the zeroes.
+  void* alloc_dirty(usize bytes) {
+    usize dirty;
+    return take(bytes, &dirty);
+  }
 
   template <class T>
   T* make() {
@@ -63,8 +68,10 @@ class Arena {
   void rewind(const Mark& mark);
 
  private:
+  void* take(usize bytes, usize* dirty);
   bool has_left(usize bytes) const { return bytes <= budget_ - min(used_, budget_); }
   Chunk* new_chunk(usize bytes);
+  static void free_chunk(Chunk* chunk);
   Chunk* take_chunk(usize bytes, bool* is_dirty);
   void free_spare();
 

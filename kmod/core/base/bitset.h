@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/base/arena.h"
+#include "core/base/pace.h"
 
 namespace wring {
 
@@ -20,6 +21,7 @@ class BitSet {
   void clear(u32 i) { words_[check(i) / 64] &= ~(u64{1} << (i % 64)); }
   void clear_all() {
     for (u64& w : words_) w = 0;
+    tick(words_.size() / kWordsPerStep);
   }
   // this |= other (equal sizes); returns whether any bit changed.
   bool merge(const BitSet& other) {
@@ -30,16 +32,19 @@ class BitSet {
       changed |= merged ^ words_[i];
       words_[i] = merged;
     }
+    tick(words_.size() / kWordsPerStep);
     return changed != 0;
   }
   // Calls f(index) for each set bit in ascending order.
   template <class F>
   void for_each(F&& f) const {
+    tick(words_.size() / kWordsPerStep);
     for (u32 w = 0; w < words_.size(); w++)
       for (u64 rest = words_[w]; rest; rest &= rest - 1) f(w * 64 + count_trailing_zeros(rest));
   }
 
  private:
+  static constexpr u32 kWordsPerStep = 32;
   u32 check(u32 i) const {
     WRING_ASSERT(i < bits_);
     return i;

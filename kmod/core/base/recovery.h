@@ -72,9 +72,10 @@ void note_over_budget();
 // wring_os_alloc and wring_os_free, with the memory on that list unless it is to outlive the operation.
 void* take_memory(usize bytes, bool is_detached = false);
 void give_memory(void* memory);
+void keep_memory(void* memory);     // from now on it is to outlive the operation
 constexpr usize kTakenHeader = 32;  // what a piece takes more than was asked for
 
-// A guarded call that takes memory and can fail.
+// A guarded call that takes memory, can fail, may sleep, and is interrupted when its caller is killed (base/pace.h).
 class Operation {
  public:
   Operation() { held_.prev = held_.next = &held_; }
@@ -82,7 +83,8 @@ class Operation {
   Operation& operator=(const Operation&) = delete;
 
   // body() returns Err. If an invariant breaks within it, undo() takes back what others could see of it, all that
-  // body() has taken is given back, newest first, and the result is Err::kInternal, described in *diag.
+  // body() has taken is given back, newest first, and the result is Err::kInternal, described in *diag. The same with
+  // Err::kInterrupted if it is interrupted.
   template <class F, class G>
   Err run(Stage stage, Diag* diag, F&& body, G&& undo) {
     const char* what = nullptr;
@@ -99,6 +101,10 @@ class Operation {
   Err run(Stage stage, Diag* diag, F&& body) {
     return run(stage, diag, body, [] {});
   }
+  // Whether an operation is running that may be interrupted: the innermost guarded call is one.
+  static bool is_running();
+  // Abandons it with Err::kInterrupted. Does not return.
+  static void interrupt();
   // Whether an arena's budget was at its end: then Err::kNoMemory is not the machine's want of memory.
   bool is_over_budget() const { return is_over_budget_; }
 

@@ -2,6 +2,7 @@
 // Sorting and searching of tables: in place, without recursion or allocation, O(n log n) in the worst case.
 #pragma once
 
+#include "core/base/pace.h"
 #include "core/base/span.h"
 
 namespace wring {
@@ -11,7 +12,7 @@ template <class T, class Key>
 void sort_by(Span<T> items, Key key) {
   u32 n = items.size();
   bool sorted = true;
-  for (u32 i = 1; i < n && sorted; i++) sorted = !(key(items[i]) < key(items[i - 1]));
+  for (u32 i = 1; i < n && sorted; i++, tick()) sorted = !(key(items[i]) < key(items[i - 1]));
   if (sorted) return;
   auto sift_down = [&](u32 root, u32 end) {
     while (u64{root} * 2 + 1 < end) {
@@ -22,8 +23,8 @@ void sort_by(Span<T> items, Key key) {
       root = child;
     }
   };
-  for (u32 i = n / 2; i-- > 0;) sift_down(i, n);
-  for (u32 end = n; end-- > 1;) {
+  for (u32 i = n / 2; i-- > 0; tick(8)) sift_down(i, n);
+  for (u32 end = n; end-- > 1; tick(8)) {
     swap(items[0], items[end]);
     sift_down(0, end);
   }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/base/arena.h"
+#include "core/base/pace.h"
 
 namespace wring {
 
@@ -20,33 +21,27 @@ class Vec {
   [[nodiscard]] bool push(const T& value) {
     if (size_ == capacity_) {
       T copy = value;  // value may live inside this vector
-      if (!reserve(next_capacity())) return false;
+      if (!grow(next_capacity())) return false;
       data_[size_++] = copy;
       return true;
     }
     data_[size_++] = value;
     return true;
   }
-  [[nodiscard]] bool reserve(usize capacity) {
-    static_assert(__is_trivially_copyable(T));
-    if (capacity <= capacity_) return true;
-    if (capacity > ~u32{0}) return false;
-    T* grown = kGivesBack ? static_cast<T*>(arena_->alloc_alone(capacity * sizeof(T)))
-                          : arena_->template make_array<T>(capacity).data();
-    if (!grown) return false;
-    if (size_) __builtin_memcpy(static_cast<void*>(grown), data_, size_ * sizeof(T));
-    if (kGivesBack && data_) arena_->give_back(data_);
-    data_ = grown;
-    capacity_ = static_cast<u32>(capacity);
-    return true;
-  }
+  [[nodiscard]] bool reserve(usize capacity) { return capacity <= capacity_ || grow(capacity); }
   // Grows (with zero bytes) or shrinks to `size`.
   [[nodiscard]] bool resize(usize size) {
     if (size > capacity_ && !reserve(max<usize>(size, next_capacity()))) return false;
-    if (size > size_)
-      __builtin_memset(static_cast<void*>(data_ + size_), 0, (size - size_) * sizeof(T));
+    if (size > size_) fill_bytes(data_ + size_, 0, (size - size_) * sizeof(T));
     size_ = static_cast<u32>(size);
     return true;
+  }
+  // Appends `count` elements, whose values the caller sets; nullptr when memory runs out.
+  [[nodiscard]] T* extend(u32 count) {
+    usize size = usize{size_} + count;
+    if (size > capacity_ && !grow(max(size, next_capacity()))) return nullptr;
+    size_ = static_cast<u32>(size);
+    return data_ + size - count;
   }
   T pop() {
     WRING_ASSERT(size_ > 0);
@@ -67,6 +62,20 @@ class Vec {
   Span<T> span() const { return {data_, size_}; }
 
  private:
+  // Not inline: pushes are everywhere.
+  [[gnu::noinline]] bool grow(usize capacity) {
+    static_assert(__is_trivially_copyable(T));
+    if (capacity > ~u32{0}) return false;
+    usize bytes = capacity * sizeof(T);
+    void* taken = kGivesBack ? arena_->alloc_alone(bytes) : arena_->alloc_dirty(bytes);
+    T* grown = static_cast<T*>(taken);
+    if (!grown) return false;
+    if (size_) copy_bytes(grown, data_, size_ * sizeof(T));
+    if (kGivesBack && data_) arena_->give_back(data_);
+    data_ = grown;
+    capacity_ = static_cast<u32>(capacity);
+    return true;
+  }
   usize next_capacity() const {
     usize capacity = capacity_;
     if (kGivesBack) return capacity + capacity / 4 + 4096 / sizeof(T);

@@ -32,6 +32,7 @@ Err Builder::run() {
   TRY(begin());
   Instr in;
   while (!frames_.empty()) {
+    tick();
     TRY(decode_instr(module_.bytes, pos_, end_, func_, &in, diag_));
     origin_ = in.offset;
     pos_ = in.next;
@@ -50,8 +51,7 @@ Err Builder::run() {
     }
     TRY(instruction(in));
     if (failed_) return diag_->no_memory();
-    if (work_ + locals_.work() > kMaxSsaWork)
-      return too_much_ssa_work(func_, in.offset, diag_);
+    if (work_ + locals_.work() > kMaxSsaWork) return too_much_ssa_work(func_, in.offset, diag_);
   }
   if (consts_.flush() != Err::kOk) return diag_->no_memory();
   return analyze_cfg(f_, diag_);
@@ -112,7 +112,7 @@ Err Builder::begin_locals(u32 func, u32 params) {
     if (run.count == 0) continue;
     // A local that may not be null has been assigned before it is read.
     Value start = zero(type_of(run.type));
-    for (u32 j = 0; j < run.count; j++, index++) {
+    for (u32 j = 0; j < run.count; j++, index++, tick()) {
       bool ok = index < locals_.size() ? locals_.set(index, start) : locals_.add_local(start);
       if (!ok) return diag_->no_memory();
     }
@@ -238,7 +238,7 @@ BlockId Builder::label_of(Frame* frame) {
 
 u32 Builder::save_values(u32 from) {
   u32 start = values_.size();
-  for (u32 i = from; i < stack_.size(); i++) failed_ |= !values_.push(stack_[i]);
+  for (u32 i = from; i < stack_.size(); i++, tick()) failed_ |= !values_.push(stack_[i]);
   work_ += stack_.size() - from;
   return start;
 }
@@ -249,7 +249,7 @@ void Builder::record_branch(Frame* frame) {
   u32 arity = is_loop ? frame->params : frame->results;
   u32 start = save_values(stack_.size() - arity);
   if (is_loop) {
-    for (const LoopPhi& p : loop_phis_.span().slice(frame->phis, frame->phi_count))
+    for (const LoopPhi& p : paced(loop_phis_.span().slice(frame->phis, frame->phi_count)))
       failed_ |= !values_.push(locals_.get(p.local));
     work_ += frame->phi_count;
   }
@@ -289,14 +289,14 @@ Err Builder::do_br_table(const Instr& in) {
   }
   // Edges to the same label share a landing block, so that the label's phis have one argument for all.
   u32 offset = in.list;
-  for (u32 i = 0; i <= in.index2; i++) {
+  for (u32 i = 0; i <= in.index2; i++, tick()) {
     u32 depth = i < in.index2 ? next_label(module_.bytes, &offset) : in.index;
     frame_at(depth).edges++;
   }
   BlockId from = block_;
   emit(make_inst(Op::kSwitch, Type::kVoid, index));
   offset = in.list;
-  for (u32 i = 0; i <= in.index2; i++) {
+  for (u32 i = 0; i <= in.index2; i++, tick()) {
     u32 depth = i < in.index2 ? next_label(module_.bytes, &offset) : in.index;
     Frame& frame = frame_at(depth);
     if (frame.edges > 1 && frame.landing == kNone) {
@@ -317,7 +317,7 @@ Err Builder::do_br_table(const Instr& in) {
     if (failed_) return Err::kOk;
   }
   offset = in.list;
-  for (u32 i = 0; i <= in.index2; i++) {
+  for (u32 i = 0; i <= in.index2; i++, tick()) {
     u32 depth = i < in.index2 ? next_label(module_.bytes, &offset) : in.index;
     frame_at(depth).edges = 0;
     frame_at(depth).landing = kNone;
@@ -387,7 +387,7 @@ Err Builder::do_end() {
 // A phi of the values if they differ, else their common value. They are in the order of the predecessors.
 Value Builder::merge_phi(BlockId block, Span<const Value> values) {
   bool differ = false;
-  for (Value v : values) differ |= v != values[0];
+  for (Value v : ticking(values)) differ |= v != values[0];
   if (!differ) return values[0];
   Inst phi = make_inst(Op::kPhi, type_of_value(values[0]));
   work_ += kSsaPhiWork;
@@ -401,7 +401,7 @@ Err Builder::start_label(Frame* frame) {
   BlockId label = frame->label;
   start_block(label);
   states_.clear();
-  for (u32 i = frame->first; i != kNone; i = branches_[i].next)
+  for (u32 i = frame->first; i != kNone; i = branches_[i].next, tick())
     failed_ |= !states_.push(branches_[i].state);
   // Exceptions lead out of inlined bodies, whose locals end there.
   u32 scope = body_frame_ == 0 ? own_locals_ : locals_.size();
@@ -415,20 +415,20 @@ Err Builder::start_label(Frame* frame) {
   if (work_ > kMaxSsaWork) return Err::kOk;  // run() reports it
   if (!row_.resize(cells)) return diag_->no_memory();
   u32 column = 0;
-  for (u32 i = frame->first; i != kNone; i = branches_[i].next, column++) {
+  for (u32 i = frame->first; i != kNone; i = branches_[i].next, column++, tick()) {
     if (changed && !locals_.move_to(branches_[i].state)) return diag_->no_memory();
-    for (u32 row = 0; row < changed; row++)
+    for (u32 row = 0; row < changed; row++, tick())
       row_[usize{row} * n + column] = locals_.get(locals_.changed()[row]);
-    for (u32 row = 0; row < frame->results; row++)
+    for (u32 row = 0; row < frame->results; row++, tick())
       row_[usize{changed + row} * n + column] = values_[branches_[i].values + row];
   }
   if (!locals_.move_to(common)) return diag_->no_memory();
-  for (u32 row = 0; row < changed; row++) {
+  for (u32 row = 0; row < changed; row++, tick()) {
     Value v = merge_phi(label, row_.span().slice(usize{row} * n, n));
     failed_ |= !locals_.set(locals_.changed()[row], v);
   }
   if (!stack_.resize(frame->height)) return diag_->no_memory();
-  for (u32 row = 0; row < frame->results; row++)
+  for (u32 row = 0; row < frame->results; row++, tick())
     push(merge_phi(label, row_.span().slice(usize{changed + row} * n, n)));
   return Err::kOk;
 }
@@ -450,9 +450,9 @@ Err Builder::do_loop(const Instr& in, u32 params, u32 results) {
   frame.phi_count = assigned.size();
   work_ += assigned.size() * u64{kSsaPhiWork};
   if (work_ > kMaxSsaWork) return Err::kOk;
-  for (u32 i = frame.height; i < stack_.size(); i++)
+  for (u32 i = frame.height; i < stack_.size(); i++, tick())
     stack_[i] = emit(make_inst(Op::kPhi, type_of_value(stack_[i])));
-  for (u32 local : assigned) {
+  for (u32 local : paced(assigned)) {
     Value entry = locals_.get(local);
     failed_ |= !values_.push(entry);
     Value phi = emit(make_inst(Op::kPhi, type_of_value(entry)));
@@ -470,18 +470,18 @@ Err Builder::do_loop(const Instr& in, u32 params, u32 results) {
 Err Builder::finish_loop(Frame* frame) {
   Vec<Value>& list = f_->blocks[frame->label].insts;
   u32 phis = frame->params + frame->phi_count;
-  for (u32 i = 0; i < phis; i++) {
+  for (u32 i = 0; i < phis; i++, tick()) {
     Inst& phi = f_->insts[list[i]];
     phi.pool = f_->pool.size();
     phi.count = 1 + frame->branches;
     bool ok = f_->pool.push(values_[frame->saved + i]);
-    for (u32 b = frame->first; b != kNone; b = branches_[b].next)
+    for (u32 b = frame->first; b != kNone; b = branches_[b].next, tick())
       ok &= f_->pool.push(values_[branches_[b].values + i]);
     if (!ok) return diag_->no_memory();
   }
   if (frame->branches == 0 && context_.metered) {
     // Not a loop after all: nothing to meter.
-    for (u32 i = phis + 1; i < list.size(); i++) list[i - 1] = list[i];
+    for (u32 i = phis + 1; i < list.size(); i++, tick()) list[i - 1] = list[i];
     list.pop();
   }
   loop_phis_.resize(frame->phis) ? void() : WRING_UNREACHABLE();
@@ -502,7 +502,7 @@ Value Builder::emit(const Inst& inst) {
 Value Builder::emit_pool(Inst inst, Span<const Value> args) {
   inst.pool = f_->pool.size();
   inst.count = args.size();
-  for (Value v : args) failed_ |= !f_->pool.push(v);
+  for (Value v : ticking(args)) failed_ |= !f_->pool.push(v);
   return emit(inst);
 }
 

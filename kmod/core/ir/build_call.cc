@@ -21,14 +21,14 @@ constexpr u32 kMaxInlinedTimes = 4;
 void Builder::take_arguments(Value first, u32 count) {
   row_.clear();
   if (first != kNone) failed_ |= !row_.push(first);
-  for (Value v : stack_.span().slice(stack_.size() - count, count)) failed_ |= !row_.push(v);
+  for (Value v : paced(stack_.span().slice(stack_.size() - count, count))) failed_ |= !row_.push(v);
   failed_ |= !stack_.resize(stack_.size() - count);
 }
 
 void Builder::push_results(Value call, Span<const ValType> types) {
   if (types.empty()) return;
   push(call);
-  for (u32 i = 1; i < types.size(); i++) {
+  for (u32 i = 1; i < types.size(); i++, tick()) {
     Inst result = make_inst(Op::kResult, type_of(types[i]), call);
     result.aux = static_cast<u16>(i);
     push(emit(result));
@@ -261,7 +261,7 @@ Err Builder::begin_inline(u32 func, bool is_tail) {
   local_base_ = own_locals_;
   while (locals_.size() < local_base_ + params)
     if (!locals_.add_local(0)) return diag_->no_memory();
-  for (u32 i = params; i-- > 0;) failed_ |= !locals_.set(local_base_ + i, pop());
+  for (u32 i = params; i-- > 0; tick()) failed_ |= !locals_.set(local_base_ + i, pop());
   return begin_locals(func, params);
 }
 

@@ -95,7 +95,7 @@ void Builder::do_throw(u32 tag) {
                   constant(Type::kI32, origin_)};
   Value exception = libcall(Libcall::kExnNew, args, Type::kI64);
   i64 at = kValuesOffset;
-  for (u32 i = 0; i < types.size(); i++) {
+  for (u32 i = 0; i < types.size(); i++, tick()) {
     Value value = stack_[stack_.size() - types.size() + i];
     Type type = type_of_value(value);
     store_raw(Op::kStoreRaw, raw_kind(type), exception, at, value);
@@ -153,7 +153,7 @@ Err Builder::end_try() {
 void Builder::catch_values(u32 tag, Value exception) {
   i64 at = kValuesOffset;
   Span<const ValType> types = module_.tag_type(tag).params;
-  for (ValType t : types) {
+  for (ValType t : ticking(types)) {
     Type type = type_of(t);
     push(load_raw(type, raw_kind(type), exception, at, false));
     at += slot_bytes(type);
@@ -165,7 +165,7 @@ void Builder::catch_values(u32 tag, Value exception) {
 void Builder::dispatch(const Frame& frame, Value exception) {
   Value tag = kNone;
   u32 at = frame.clauses;
-  for (u32 i = 0; i < frame.clause_count; i++) {
+  for (u32 i = 0; i < frame.clause_count; i++, tick(32)) {
     CatchClause clause = next_catch(module_.bytes, &at);
     bool has_tag = clause.kind == CatchClause::kCatch || clause.kind == CatchClause::kCatchRef;
     bool has_ref =

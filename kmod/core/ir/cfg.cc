@@ -57,10 +57,11 @@ bool Analysis::depth_first() {
     u32 next;
   };
   Vec<Visit> stack(f_->arena);
-  for (Info& info : info_) info.rpo = kNone;
+  for (Info& info : paced(info_)) info.rpo = kNone;
   info_[0].rpo = 0;
   if (!stack.push({0, 0})) return false;
   while (!stack.empty()) {
+    tick();
     Visit& top = stack.back();
     const Vec<BlockId>& succs = f_->blocks[top.block].succs;
     if (top.next == succs.size()) {
@@ -73,13 +74,14 @@ bool Analysis::depth_first() {
     info_[succ].rpo = 0;
     if (!stack.push({succ, 0})) return false;
   }
-  for (u32 i = 0, j = order_.size() - 1; i < j; i++, j--) swap(order_[i], order_[j]);
-  for (u32 i = 0; i < order_.size(); i++) info_[order_[i]].rpo = i;
+  for (u32 i = 0, j = order_.size() - 1; i < j; i++, j--, tick()) swap(order_[i], order_[j]);
+  for (u32 i = 0; i < order_.size(); i++, tick()) info_[order_[i]].rpo = i;
   return true;
 }
 
 // The nearest common ancestor of two blocks whose place in the dominator tree is known.
 BlockId Analysis::common_dominator(BlockId a, BlockId b) const {
+  tick(4);
   if (info_[a].depth < info_[b].depth) swap(a, b);
   while (info_[a].depth > info_[b].depth)
     a = info_[info_[a].jump].depth >= info_[b].depth ? info_[a].jump : info_[a].idom;
@@ -97,10 +99,10 @@ void Analysis::dominators() {
   root.idom = kNone;
   root.depth = 0;
   root.jump = 0;
-  for (u32 i = 1; i < order_.size(); i++) {
+  for (u32 i = 1; i < order_.size(); i++, tick()) {
     BlockId block = order_[i];
     BlockId idom = kNone;
-    for (BlockId pred : f_->blocks[block].preds) {
+    for (BlockId pred : ticking(f_->blocks[block].preds)) {
       if (info_[pred].rpo >= i) continue;  // unreachable, or a back edge: it adds nothing
       idom = idom == kNone ? pred : common_dominator(idom, pred);
     }
@@ -119,8 +121,8 @@ void Analysis::dominators() {
 BlockId Analysis::outermost_known(BlockId block) {
   BlockId top = info_[block].is_header ? block : info_[block].loop;
   if (top == kNone) return block;
-  while (info_[top].jump != kNone) top = info_[top].jump;
-  for (BlockId h = info_[block].is_header ? block : info_[block].loop; h != top;) {
+  for (; info_[top].jump != kNone; tick()) top = info_[top].jump;
+  for (BlockId h = info_[block].is_header ? block : info_[block].loop; h != top; tick()) {
     BlockId next = info_[h].jump;
     info_[h].jump = top;
     h = next;
@@ -131,21 +133,22 @@ BlockId Analysis::outermost_known(BlockId block) {
 // Finds loops from the innermost outwards: headers in descending order, each walked backwards from its
 // latches; loops found before are stepped over as a whole. Reuses Info::jump for their union.
 bool Analysis::loops() {
-  for (BlockId block : order_) {
+  for (BlockId block : paced(order_)) {
     info_[block].loop = info_[block].loop_parent = info_[block].jump = kNone;
     info_[block].is_header = false;
   }
-  for (u32 i = order_.size(); i-- > 0;) {
+  for (u32 i = order_.size(); i-- > 0; tick()) {
     BlockId header = order_[i];
     work_.clear();
     bool found = false;
-    for (BlockId pred : f_->blocks[header].preds) {
+    for (BlockId pred : ticking(f_->blocks[header].preds)) {
       if (info_[pred].rpo == kNone || !is_back_edge(pred, header)) continue;
       found = true;
       if (pred != header && !work_.push(pred)) return false;
     }
     if (!found) continue;
     while (!work_.empty()) {
+      tick();
       BlockId block = outermost_known(work_.pop());
       if (block == header) continue;
       Info& info = info_[block];
@@ -155,14 +158,14 @@ bool Analysis::loops() {
       } else {
         info.loop = header;
       }
-      for (BlockId pred : f_->blocks[block].preds)
+      for (BlockId pred : ticking(f_->blocks[block].preds))
         if (info_[pred].rpo != kNone && !is_back_edge(pred, block) && !work_.push(pred))
           return false;
     }
     info_[header].is_header = true;
     info_[header].loop = header;
   }
-  for (BlockId block : order_) {
+  for (BlockId block : paced(order_)) {
     Info& info = info_[block];
     if (info.is_header)
       info.loop_depth = 1 + (info.loop_parent == kNone ? 0 : info_[info.loop_parent].loop_depth);
@@ -173,13 +176,14 @@ bool Analysis::loops() {
 }
 
 void Analysis::cold() {
-  for (u32 i = order_.size(); i-- > 0;) {
+  for (u32 i = order_.size(); i-- > 0; tick()) {
     BlockId block = order_[i];
     const Block& b = f_->blocks[block];
     bool is_cold = f_->insts[b.insts.back()].op == Op::kTrap;
     if (!b.succs.empty()) {
       is_cold = true;
-      for (BlockId succ : b.succs) is_cold &= !is_back_edge(block, succ) && info_[succ].is_cold;
+      for (BlockId succ : ticking(b.succs))
+        is_cold &= !is_back_edge(block, succ) && info_[succ].is_cold;
     }
     info_[block].is_cold = (is_cold || b.is_unlikely) && block != 0;
   }
@@ -193,12 +197,12 @@ bool Analysis::final_order() {
   Span<BlockId> below = f_->arena->make_array<BlockId>(outside);
   Span<BlockId> tops = f_->arena->make_array<BlockId>(usize{outside} + 1);
   if (!below.data() || !tops.data()) return false;
-  for (BlockId& top : tops) top = kNone;
+  fill(tops, kNone);
   BlockId cold_top = kNone;
 
-  for (BlockId block : order_) {
+  for (BlockId block : paced(order_)) {
     u32 waiting = 0;
-    for (BlockId pred : f_->blocks[block].preds)
+    for (BlockId pred : ticking(f_->blocks[block].preds))
       if (info_[pred].rpo != kNone && !is_back_edge(pred, block)) waiting++;
     info_[block].waiting = waiting;
   }
@@ -206,11 +210,12 @@ bool Analysis::final_order() {
   u32 loop = outside;
   BlockId next = 0;
   while (next != kNone) {
+    tick();
     if (!order_.push(next)) return false;
     if (info_[next].is_header) loop = next;
     const Vec<BlockId>& succs = f_->blocks[next].succs;
     // Later ones first, so that earlier ones end up on top.
-    for (u32 i = succs.size(); i-- > 0;) {
+    for (u32 i = succs.size(); i-- > 0; tick()) {
       BlockId succ = succs[i];
       Info& info = info_[succ];
       if (is_back_edge(next, succ) || --info.waiting) continue;
@@ -237,21 +242,21 @@ bool Analysis::final_order() {
 
 // Forgets predecessors that cannot be reached, with their phi arguments.
 bool Analysis::remove_unreachable_preds() {
-  for (BlockId block : order_) {
+  for (BlockId block : paced(order_)) {
     Block& b = f_->blocks[block];
     u32 kept = 0;
-    for (BlockId pred : b.preds) kept += info_[pred].rpo != kNone;
+    for (BlockId pred : ticking(b.preds)) kept += info_[pred].rpo != kNone;
     if (kept == b.preds.size()) continue;
-    for (Value v : b.insts) {
+    for (Value v : paced(b.insts)) {
       Inst& phi = f_->insts[v];
       if (phi.op != Op::kPhi) break;
       u32 n = 0;
-      for (u32 i = 0; i < b.preds.size(); i++)
+      for (u32 i = 0; i < b.preds.size(); i++, tick())
         if (info_[b.preds[i]].rpo != kNone) f_->pool[phi.pool + n++] = f_->pool[phi.pool + i];
       phi.count = n;
     }
     u32 n = 0;
-    for (BlockId pred : b.preds)
+    for (BlockId pred : ticking(b.preds))
       if (info_[pred].rpo != kNone) b.preds[n++] = pred;
     if (!b.preds.resize(n)) return false;
   }
@@ -261,49 +266,49 @@ bool Analysis::remove_unreachable_preds() {
 // Replaces phis of blocks that are entered from one block only by what they merge: one value.
 bool Analysis::forward_phis() {
   Span<Value> forwarded;  // by phi: the value that stands for it, plus one; made when there is one
-  for (BlockId block : order_) {
+  for (BlockId block : paced(order_)) {
     Vec<Value>& list = f_->blocks[block].insts;
     if (f_->insts[list[0]].op != Op::kPhi || single_pred(f_->blocks[block]) == kNone) continue;
     if (!forwarded.data()) forwarded = f_->arena->make_array<Value>(f_->insts.size());
     if (!forwarded.data()) return false;
     u32 phis = 0;
-    for (; f_->insts[list[phis]].op == Op::kPhi; phis++) {
+    for (; f_->insts[list[phis]].op == Op::kPhi; phis++, tick()) {
       // What dominates the block comes before it in the order: such an argument stands for itself by now.
       Value arg = f_->args(list[phis])[0];
       forwarded[list[phis]] = forwarded[arg] ? forwarded[arg] : arg + 1;
     }
-    for (u32 i = phis; i < list.size(); i++) list[i - phis] = list[i];
+    for (u32 i = phis; i < list.size(); i++, tick()) list[i - phis] = list[i];
     if (!list.resize(list.size() - phis)) return false;
   }
   if (!forwarded.data()) return true;
-  for (BlockId block : order_)
-    for (Value v : f_->blocks[block].insts)
-      for (Value& arg : f_->args(v))
+  for (BlockId block : paced(order_))
+    for (Value v : paced(f_->blocks[block].insts))
+      f_->for_each_arg(v, [&](Value& arg) {
         if (forwarded[arg]) arg = forwarded[arg] - 1;
+      });
   return true;
 }
 
 bool Analysis::renumber() {
-  for (Info& info : info_) info.rpo = kNone;
-  for (u32 i = 0; i < order_.size(); i++) info_[order_[i]].rpo = i;
+  for (Info& info : paced(info_)) info.rpo = kNone;
+  for (u32 i = 0; i < order_.size(); i++, tick()) info_[order_[i]].rpo = i;
   auto number = [this](BlockId block) { return block == kNone ? kNone : info_[block].rpo; };
   Span<Block> blocks = f_->arena->make_array<Block>(order_.size());
   if (!blocks.data()) return false;
-  for (u32 i = 0; i < order_.size(); i++) {
+  for (u32 i = 0; i < order_.size(); i++, tick()) {
     const Info& info = info_[order_[i]];
     Block b = f_->blocks[order_[i]];
-    for (BlockId& pred : b.preds) pred = number(pred);
-    for (BlockId& succ : b.succs) succ = number(succ);
+    for (BlockId& pred : ticking(b.preds)) pred = number(pred);
+    for (BlockId& succ : ticking(b.succs)) succ = number(succ);
     b.idom = number(info.idom);
     b.loop_depth = info.loop_depth;
     b.loop_header = number(info.loop);
     b.is_loop_header = info.is_header;
     b.is_cold = info.is_cold;
-    for (Value v : b.insts) f_->insts[v].block = i;
+    for (Value v : paced(b.insts)) f_->insts[v].block = i;
     blocks[i] = b;
   }
-  __builtin_memcpy(static_cast<void*>(f_->blocks.data()), blocks.data(),
-                   blocks.size() * sizeof(Block));
+  copy_bytes(f_->blocks.data(), blocks.data(), blocks.size() * sizeof(Block));
   return f_->blocks.resize(blocks.size());
 }
 
@@ -330,10 +335,10 @@ bool Dominators::init(const Function& f, Arena* arena) {
   spans_ = arena->make_array<Extent>(n);
   Span<u32> next = arena->make_array<u32>(n);
   if (!spans_.data() || !next.data()) return false;
-  for (Extent& extent : spans_) extent.size = 1;
-  for (u32 b = n; b-- > 1;) spans_[f.blocks[b].idom].size += spans_[b].size;
+  for (Extent& extent : paced(spans_)) extent.size = 1;
+  for (u32 b = n; b-- > 1; tick()) spans_[f.blocks[b].idom].size += spans_[b].size;
   next[0] = 1;
-  for (u32 b = 1; b < n; b++) {
+  for (u32 b = 1; b < n; b++, tick()) {
     BlockId idom = f.blocks[b].idom;
     spans_[b].first = next[idom];
     next[idom] += spans_[b].size;
@@ -344,8 +349,8 @@ bool Dominators::init(const Function& f, Arena* arena) {
 
 BlockId single_pred(const Block& block) {
   if (block.preds.empty()) return kNone;
-  for (BlockId pred : block.preds)
-    if (pred != block.preds[0]) return kNone;
+  for (u32 i = 1; i < block.preds.size(); i++, tick())
+    if (block.preds[i] != block.preds[0]) return kNone;
   return block.preds[0];
 }
 
@@ -379,13 +384,13 @@ Err split_critical_edges(Function* f, Diag* diag) {
   Span<PerBlock> info = f->arena->make_array<PerBlock>(n);
   Vec<BlockId> next(f->arena);  // by new block number - n
   if (!info.data()) return diag->no_memory();
-  for (BlockId b = 0; b < n; b++) {
+  for (BlockId b = 0; b < n; b++, tick()) {
     info[b].source = info[b].first = info[b].target = kNone;
     info[b].is_shared = !f->blocks[b].preds.empty() && single_pred(f->blocks[b]) == kNone;
   }
-  for (BlockId from = 0; from < n; from++) {
+  for (BlockId from = 0; from < n; from++, tick()) {
     u32 succs = f->blocks[from].succs.size();
-    for (u32 i = 0; succs > 1 && i < succs; i++) {
+    for (u32 i = 0; succs > 1 && i < succs; i++, tick()) {
       BlockId to = f->blocks[from].succs[i];
       if (info[to].source != from) {
         if (!info[to].is_shared) continue;
@@ -401,23 +406,23 @@ Err split_critical_edges(Function* f, Diag* diag) {
   if (next.empty()) return Err::kOk;
   // In a target's predecessors the new block takes the place of its source; further edges from that source
   // go, and with them their phi arguments, which are equal.
-  for (BlockId to = 0; to < n; to++) {
+  for (BlockId to = 0; to < n; to++, tick()) {
     if (info[to].first == kNone) continue;
-    for (BlockId middle = info[to].first; middle != kNone; middle = next[middle - n]) {
+    for (BlockId middle = info[to].first; middle != kNone; middle = next[middle - n], tick()) {
       BlockId from = f->blocks[middle].preds[0];
       info[from].target = to;
       info[from].middle_there = middle;
     }
     Block& block = f->blocks[to];
     u32 kept = 0;
-    for (u32 i = 0; i < block.preds.size(); i++) {
+    for (u32 i = 0; i < block.preds.size(); i++, tick()) {
       BlockId pred = block.preds[i];
       if (info[pred].target == to) {
         pred = info[pred].middle_there;
         if (pred == kNone) continue;
         info[block.preds[i]].middle_there = kNone;
       }
-      for (Value v : block.insts) {
+      for (Value v : paced(block.insts)) {
         const Inst& phi = f->insts[v];
         if (phi.op != Op::kPhi) break;
         f->pool[phi.pool + kept] = f->pool[phi.pool + i];
@@ -425,7 +430,7 @@ Err split_critical_edges(Function* f, Diag* diag) {
       block.preds[kept++] = pred;
     }
     if (!block.preds.resize(kept)) return diag->no_memory();
-    for (Value v : block.insts) {
+    for (Value v : paced(block.insts)) {
       if (f->insts[v].op != Op::kPhi) break;
       f->insts[v].count = kept;
     }
@@ -442,9 +447,9 @@ Result<Span<BlockId>> loop_ends(const Function& f, Arena* arena) {
   Vec<BlockId> later(
       arena);  // headers after the current one of loops that are not nested in each other
   if (!ends.data()) return Err::kNoMemory;
-  for (BlockId b = n; b-- > 0;) {
+  for (BlockId b = n; b-- > 0; tick()) {
     if (!f.blocks[b].is_loop_header) continue;
-    for (BlockId pred : f.blocks[b].preds)
+    for (BlockId pred : ticking(f.blocks[b].preds))
       if (pred >= b) ends[b] = max(ends[b], pred);
     while (!later.empty() && later.back() <= ends[b]) ends[b] = max(ends[b], ends[later.pop()]);
     if (!later.push(b)) return Err::kNoMemory;
@@ -455,9 +460,8 @@ Result<Span<BlockId>> loop_ends(const Function& f, Arena* arena) {
 Result<Span<u32>> count_uses(const Function& f, Arena* arena) {
   Span<u32> uses = arena->make_array<u32>(f.insts.size());
   if (!f.insts.empty() && !uses.data()) return Err::kNoMemory;
-  for (const Block& block : f.blocks)
-    for (Value v : block.insts)
-      for (Value arg : f.args(v)) uses[arg]++;
+  for (const Block& block : paced(f.blocks))
+    for (Value v : paced(block.insts)) f.for_each_arg(v, [&](Value arg) { uses[arg]++; });
   return uses;
 }
 

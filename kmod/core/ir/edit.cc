@@ -51,6 +51,9 @@ bool add_edge(Function* f, BlockId from, BlockId to) {
 
 namespace {
 
+// The hash is not keyed: who makes constants collide gets no more out of it than this many looks at each.
+constexpr u32 kMaxProbes = 64;
+
 // The bits of a constant beyond 64.
 u64 high_bits(const Inst& inst) { return inst.op == Op::kVConst ? v128_of(inst).high : 0; }
 
@@ -71,12 +74,12 @@ Err ConstPool::init(Function* f, Arena* scratch) {
   slots_ = scratch->make_array<Value>(64);
   if (!slots_.data()) return Err::kNoMemory;
   if (f->blocks.empty()) return Err::kOk;
-  for (Value v : f->blocks[0].insts) {
+  for (Value v : paced(f->blocks[0].insts)) {
     const Inst& inst = f->insts[v];
     if (inst.op == Op::kVmCtx) vmctx_ = v;
     if (inst.op != Op::kConst && inst.op != Op::kVConst) continue;
     Value* slot = find(inst);
-    if (*slot) continue;
+    if (!slot || *slot) continue;
     *slot = v + 1;
     used_++;
     if (!grow()) return Err::kNoMemory;
@@ -84,15 +87,19 @@ Err ConstPool::init(Function* f, Arena* scratch) {
   return Err::kOk;
 }
 
-// The slot that holds the constant, or the free one where it belongs.
+// The slot that holds the constant, or the free one where it belongs; nullptr if too many others have taken its place.
+// That constant is made anew each time, then.
 Value* ConstPool::find(const Inst& wanted) {
   u32 mask = slots_.size() - 1;
-  for (u32 i = hash_of(wanted) & mask;; i = (i + 1) & mask) {
-    if (!slots_[i]) return &slots_[i];
-    const Inst& inst = f_->insts[slots_[i] - 1];
+  u32 hash = hash_of(wanted);
+  for (u32 i = 0; i < kMaxProbes; i++) {
+    Value* slot = &slots_[(hash + i) & mask];
+    if (!*slot) return slot;
+    const Inst& inst = f_->insts[*slot - 1];
     if (inst.type == wanted.type && inst.imm == wanted.imm && high_bits(inst) == high_bits(wanted))
-      return &slots_[i];
+      return slot;
   }
+  return nullptr;
 }
 
 // Keeps the table at most half full.
@@ -104,17 +111,20 @@ bool ConstPool::grow() {
     slots_ = old;
     return false;
   }
-  for (Value v : old)
-    if (v) *find(f_->insts[v - 1]) = v;
+  for (Value v : paced(old)) {
+    Value* slot = v ? find(f_->insts[v - 1]) : nullptr;
+    if (slot) *slot = v;
+  }
   return true;
 }
 
 Value ConstPool::intern(const Inst& inst) {
   Value* slot = find(inst);
-  if (*slot) return *slot - 1;
+  if (slot && *slot) return *slot - 1;
   if (!f_->insts.push(inst)) return kNone;
   Value v = f_->insts.size() - 1;
   if (!fresh_.push(v)) return kNone;
+  if (!slot) return v;
   *slot = v + 1;
   used_++;
   return grow() ? v : kNone;
@@ -151,6 +161,7 @@ Err ConstPool::flush() {
   while (params < list.size() && f_->insts[list[params]].op == Op::kParam) params++;
   u32 old_size = list.size();
   if (!list.resize(usize{old_size} + fresh_.size())) return Err::kNoMemory;
+  tick(list.size() / 64);
   __builtin_memmove(list.data() + params + fresh_.size(), list.data() + params,
                     (old_size - params) * sizeof(Value));
   __builtin_memcpy(list.data() + params, fresh_.data(), fresh_.size() * sizeof(Value));

@@ -137,6 +137,16 @@ struct Function {
     if (has_pool_args(inst.op)) return pool.span().slice(inst.pool, inst.count);
     return {inst.arg, inst.count};
   }
+  // Calls f(arg) for each. There may be as many as a phi's block has predecessors.
+  template <class F>
+  void for_each_arg(Value v, F&& f) const {
+    Inst& inst = insts[v];
+    if (has_pool_args(inst.op)) {
+      for (Value& arg : ticking(pool.span().slice(inst.pool, inst.count))) f(arg);
+    } else {
+      for (u32 i = 0; i < inst.count; i++) f(inst.arg[i]);
+    }
+  }
   static bool has_pool_args(Op op) { return arg_count_of(op) == kVariadic; }
 };
 

@@ -25,6 +25,7 @@ bool LocalState::move_to(State state) {
   path_.clear();
   State from = current_;
   while (from != state) {
+    tick();
     work_++;
     if (from > state) {
       const Node& node = nodes_[from];
@@ -37,6 +38,7 @@ bool LocalState::move_to(State state) {
   }
   current_ = from;
   while (!path_.empty()) {
+    tick();
     current_ = path_.pop();
     values_[nodes_[current_].local] = nodes_[current_].value;
   }
@@ -52,6 +54,7 @@ void LocalState::visit(State* state, u32 scope) {
     ok_ &= changed_.push(node.local);
   }
   work_++;
+  tick();
   *state = node.parent;
 }
 
@@ -60,7 +63,7 @@ bool LocalState::find_merge(Span<const State> states, u32 scope, State* ancestor
   changed_.clear();
   if (!seen_.resize(values_.size())) return false;
   State common = states[0];
-  for (State state : states.slice(1, states.size() - 1)) {
+  for (State state : paced(states.slice(1, states.size() - 1))) {
     // Climbs from the younger of the two until they meet, or until a node that an earlier state passed.
     while (state != common && nodes_[state].mark != merge_)
       visit(state > common ? &state : &common, scope);

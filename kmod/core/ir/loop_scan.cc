@@ -24,7 +24,7 @@ void LoopScan::init(Arena* arena, const Module* module, u32 func) {
 
 Err LoopScan::assigned(u32 offset, u32 next, u32 end, Span<const u32>* locals, Diag* diag) {
   if (offset >= scanned_end_) TRY(scan(offset, next, end, diag));
-  while (loops_[next_].offset != offset) next_++;
+  for (; loops_[next_].offset != offset; next_++) tick();
   const Loop& loop = loops_[next_];
   *locals = locals_.span().slice(loop.first, loop.count);
   return Err::kOk;
@@ -37,7 +37,7 @@ bool LoopScan::close(const Open& open) {
   Loop& loop = loops_[open.loop];
   loop.first = locals_.size();
   u32 kept = open.begin;
-  for (u32 i = open.begin; i < pending_.size(); i++) {
+  for (u32 i = open.begin; i < pending_.size(); i++, tick()) {
     u32 local = pending_[i];
     if (local >= seen_.size() && !seen_.resize(usize{local} + 1)) return false;
     if (seen_[local] == stamp_) continue;
@@ -59,6 +59,7 @@ Err LoopScan::scan(u32 offset, u32 next, u32 end, Diag* diag) {
   u32 depth = 0;
   Instr in;
   while (!open_.empty()) {
+    tick();
     TRY(decode_instr(module_->bytes, next, end, func_, &in, diag));
     next = in.next;
     bool ok = true;

@@ -63,22 +63,23 @@ Err Verifier::edges() {
   Span<u32> first = arena_.make_array<u32>(n);
   Span<u32> balance = arena_.make_array<u32>(n);
   if (!first.data() || !balance.data()) return diag_->no_memory();
-  for (u32& f : first) f = kNone;
+  fill(first, kNone);
   for (BlockId b = 0; b < n; b++)
-    for (BlockId succ : f_.blocks[b].succs) {
+    for (BlockId succ : ticking(f_.blocks[b].succs)) {
       TRY(expect_block(succ < n, b, "successor out of range"));
       if (!edges.push({b, first[succ]})) return diag_->no_memory();
       first[succ] = edges.size() - 1;
     }
   for (BlockId b = 0; b < n; b++) {
-    for (BlockId pred : f_.blocks[b].preds) {
+    for (BlockId pred : ticking(f_.blocks[b].preds)) {
       TRY(expect_block(pred < n, b, "predecessor out of range"));
       balance[pred]++;
     }
-    for (u32 e = first[b]; e != kNone; e = edges[e].next) balance[edges[e].from]--;
+    for (u32 e = first[b]; e != kNone; e = edges[e].next, tick()) balance[edges[e].from]--;
     bool even = true;
     for (BlockId pred : f_.blocks[b].preds) even &= balance[pred] == 0;
-    for (u32 e = first[b]; e != kNone; e = edges[e].next) even &= balance[edges[e].from] == 0;
+    for (u32 e = first[b]; e != kNone; e = edges[e].next, tick())
+      even &= balance[edges[e].from] == 0;
     TRY(expect_block(even, b, "predecessors and successors disagree"));
   }
   return Err::kOk;
@@ -88,13 +89,13 @@ Err Verifier::edges() {
 Err Verifier::order() {
   u32 n = f_.blocks.size();
   TRY(expect_block(f_.blocks[0].preds.empty() && f_.blocks[0].idom == kNone, 0, "not an entry"));
-  for (BlockId b = 1; b < n; b++)
+  for (BlockId b = 1; b < n; b++, tick())
     TRY(expect_block(f_.blocks[b].idom < b, b, "immediate dominator does not precede it"));
   if (!dominators_.init(f_, &arena_)) return diag_->no_memory();
   for (BlockId b = 1; b < n; b++) {
     const Block& block = f_.blocks[b];
     bool forward = false, back = false;
-    for (BlockId pred : block.preds) {
+    for (BlockId pred : ticking(block.preds)) {
       if (pred >= b) {
         back = true;
         TRY(expect_block(dominators_.dominates(b, pred), b,
@@ -110,7 +111,7 @@ Err Verifier::order() {
   Result<Span<BlockId>> last = loop_ends(f_, &arena_);
   if (!last.ok()) return diag_->no_memory();
   Vec<BlockId> open(&arena_);
-  for (BlockId b = 0; b < n; b++) {
+  for (BlockId b = 0; b < n; b++, tick()) {
     const Block& block = f_.blocks[b];
     while (!open.empty() && last.value()[open.back()] < b) open.pop();
     if (block.is_loop_header && !open.push(b)) return diag_->no_memory();
@@ -127,7 +128,7 @@ Err Verifier::block_shape(BlockId b) {
   const Block& block = f_.blocks[b];
   TRY(expect_block(!block.insts.empty(), b, "empty"));
   bool phis = true, merges = !block.preds.empty() && single_pred(block) == kNone;
-  for (u32 i = 0; i < block.insts.size(); i++) {
+  for (u32 i = 0; i < block.insts.size(); i++, tick()) {
     Value v = block.insts[i];
     TRY(expect_block(v < f_.insts.size(), b, "instruction out of range"));
     const Inst& inst = f_.insts[v];
@@ -161,7 +162,7 @@ Err Verifier::block_shape(BlockId b) {
 // Definitions dominate uses.
 Err Verifier::uses(BlockId b) {
   const Block& block = f_.blocks[b];
-  for (u32 i = 0; i < block.insts.size(); i++) {
+  for (u32 i = 0; i < block.insts.size(); i++, tick()) {
     Value v = block.insts[i];
     const Inst& inst = f_.insts[v];
     Span<Value> args = f_.args(v);
@@ -169,7 +170,7 @@ Err Verifier::uses(BlockId b) {
     if (is_phi)
       TRY(expect(args.size() == block.preds.size(), v,
                  "arguments and predecessors differ in number"));
-    for (u32 j = 0; j < args.size(); j++) {
+    for (u32 j = 0; j < args.size(); j++, tick()) {
       Value arg = args[j];
       TRY(expect(arg < f_.insts.size() && position_[arg], v, "argument is not listed"));
       BlockId def = f_.insts[arg].block;
@@ -291,7 +292,7 @@ bool Verifier::float_types(const Inst& inst, Span<Value> args) const {
 
 bool Verifier::passes(Span<Value> args, Span<const ValType> types) const {
   if (args.size() != types.size()) return false;
-  for (u32 i = 0; i < args.size(); i++)
+  for (u32 i = 0; i < args.size(); i++, tick())
     if (type(args[i]) != type_of(types[i])) return false;
   return true;
 }
@@ -417,7 +418,7 @@ Err Verifier::types(Value v) {
     case Op::kCallHost:
     case Op::kCallLib:
       ok = inst.type == kVoid || has_int;
-      for (u32 i = 0; ok && i < args.size(); i++) ok = is_int(type(args[i]));
+      for (u32 i = 0; ok && i < args.size(); i++, tick()) ok = is_int(type(args[i]));
       break;
     case Op::kTrapIf: ok = inst.type == kVoid && arg_is(0, kI32); break;
     case Op::kFuel: ok = inst.type == kVoid && inst.imm > 0; break;
@@ -435,7 +436,7 @@ Err Verifier::types(Value v) {
         ok = ok && arg_is(0, inst.operand_type) && arg_is(1, inst.operand_type);
       } else {  // the remaining integer operations
         ok = has_int;
-        for (u32 i = 0; ok && i < args.size(); i++) ok = arg_is(i, inst.type);
+        for (u32 i = 0; ok && i < args.size(); i++, tick()) ok = arg_is(i, inst.type);
       }
       break;
   }
@@ -450,10 +451,10 @@ Err Verifier::run() {
   edge_value_ = arena_.make_array<Value>(f_.blocks.size());
   edge_phi_ = arena_.make_array<Value>(f_.blocks.size());
   if (!position_.data() || !edge_value_.data() || !edge_phi_.data()) return diag_->no_memory();
-  for (BlockId b = 0; b < f_.blocks.size(); b++) TRY(block_shape(b));
-  for (BlockId b = 0; b < f_.blocks.size(); b++) {
+  for (BlockId b = 0; b < f_.blocks.size(); b++, tick()) TRY(block_shape(b));
+  for (BlockId b = 0; b < f_.blocks.size(); b++, tick()) {
     TRY(uses(b));
-    for (Value v : f_.blocks[b].insts) TRY(types(v));
+    for (Value v : paced(f_.blocks[b].insts)) TRY(types(v));
   }
   return Err::kOk;
 }
@@ -461,10 +462,10 @@ Err Verifier::run() {
 Err Verifier::lowerable() {
   Span<BlockId> only = arena_.make_array<BlockId>(f_.blocks.size());
   if (!only.data()) return diag_->no_memory();
-  for (BlockId b = 0; b < f_.blocks.size(); b++) only[b] = single_pred(f_.blocks[b]);
-  for (BlockId b = 0; b < f_.blocks.size(); b++) {
+  for (BlockId b = 0; b < f_.blocks.size(); b++, tick()) only[b] = single_pred(f_.blocks[b]);
+  for (BlockId b = 0; b < f_.blocks.size(); b++, tick()) {
     const Block& block = f_.blocks[b];
-    for (BlockId succ : block.succs)
+    for (BlockId succ : ticking(block.succs))
       TRY(expect_block(block.succs.size() == 1 || only[succ] == b, b, "critical edge"));
   }
   return Err::kOk;

@@ -38,25 +38,25 @@ Err CallGraph::build(const Module& module, const Bindings& bindings, Span<const 
       !rows_.reserve(u64{nodes} + 1) || !order_.reserve(function_count_))
     return diag->no_memory();
 
-  for (u64& unpaid : unpaid_) unpaid = 0;
+  fill(unpaid_, 0);
   depth_[unknown_node_] = kUnknownDepth;
   depth_known_.set(unknown_node_);
   may_throw_[unknown_node_] = 1;
 
   Span<u32> by_id = arena->make_array<u32>(types);
   if (by_id.size() != types) return diag->no_memory();
-  for (u32 i = 0; i < types; i++) {
+  for (u32 i = 0; i < types; i++, tick()) {
     by_id[i] = i;
     taken_head_[i] = kNone;
   }
   sort_by(by_id, [&](u32 type) { return u64{type_ids[type]} << 32 | type; });
-  for (u32 i = 0; i < types; i++) {
+  for (u32 i = 0; i < types; i++, tick()) {
     bool repeats = i > 0 && type_ids[by_id[i]] == type_ids[by_id[i - 1]];
     canonical_type_[by_id[i]] = repeats ? canonical_type_[by_id[i - 1]] : by_id[i];
   }
 
-  for (u32 i = 0; i < module.imported_tables; i++) shared_tables_.set(i);
-  for (const Export& e : module.exports)
+  for (u32 i = 0; i < module.imported_tables; i++, tick()) shared_tables_.set(i);
+  for (const Export& e : paced(module.exports))
     if (e.kind == ExternKind::kTable) shared_tables_.set(e.index);
   note_sources();
 
@@ -81,21 +81,21 @@ bool has_func_refs(Span<const ValType> types) {
 // Every way in which references to functions reach the module from outside.
 void CallGraph::note_sources() {
   const Module& module = *module_;
-  for (u32 i = 0; i < module.tables.size(); i++)
+  for (u32 i = 0; i < module.tables.size(); i++, tick())
     has_foreign_refs_ |= shared_tables_.test(i) && is_func_ref(module.tables[i].type.elem);
-  for (u32 i = 0; i < module.imported_globals; i++)
+  for (u32 i = 0; i < module.imported_globals; i++, tick())
     has_foreign_refs_ |= is_func_ref(module.globals[i].type.type);
-  for (const Export& e : module.exports)
+  for (const Export& e : paced(module.exports))
     if (e.kind == ExternKind::kGlobal)
       has_foreign_refs_ |=
           module.globals[e.index].type.is_mutable && is_func_ref(module.globals[e.index].type.type);
-  for (u32 i = 0; i < module.functions.size(); i++) {
+  for (u32 i = 0; i < module.functions.size(); i++, tick()) {
     const FuncType& type = module.func_type(i);
     has_foreign_refs_ |= module.is_imported_function(i)
                              ? has_func_refs(type.results)
                              : module.functions[i].address_taken && has_func_refs(type.params);
   }
-  for (u32 i = 0; i < module.tags.size(); i++)
+  for (u32 i = 0; i < module.tags.size(); i++, tick())
     has_foreign_refs_ |= has_func_refs(module.tag_type(i).params);
 }
 
@@ -109,7 +109,7 @@ void CallGraph::take(u32 func) {
 
 Err CallGraph::collect_expression(Range range, Diag* diag) {
   Instr instr;
-  for (u32 at = range.begin; at < range.end; at = instr.next) {
+  for (u32 at = range.begin; at < range.end; at = instr.next, tick()) {
     TRY(decode_instr(module_->bytes, at, range.end, kNone, &instr, diag));
     if (instr.op == Opcode::kRefFunc) take(instr.index);
     if (instr.op == Opcode::kGlobalGet)
@@ -120,12 +120,12 @@ Err CallGraph::collect_expression(Range range, Diag* diag) {
 
 // Functions and references that may get into a table of this instance other than by its code or by being exported.
 Err CallGraph::collect_expressions(Diag* diag) {
-  for (const ElementSegment& segment : module_->elements) {
-    for (u32 func : segment.functions) take(func);
-    for (Range expression : segment.expressions) TRY(collect_expression(expression, diag));
+  for (const ElementSegment& segment : paced(module_->elements)) {
+    for (u32 func : paced(segment.functions)) take(func);
+    for (Range expression : paced(segment.expressions)) TRY(collect_expression(expression, diag));
   }
-  for (const Table& table : module_->tables) TRY(collect_expression(table.init, diag));
-  for (const Global& global : module_->globals) TRY(collect_expression(global.init, diag));
+  for (const Table& table : paced(module_->tables)) TRY(collect_expression(table.init, diag));
+  for (const Global& global : paced(module_->globals)) TRY(collect_expression(global.init, diag));
   return Err::kOk;
 }
 
@@ -144,11 +144,11 @@ Err CallGraph::collect_calls_of(u32 func, Diag* diag) {
   }
   Range body = module.functions[func].body;
   u32 at = body.begin;
-  for (u32 runs = local_run_count(module.bytes, &at); runs > 0; runs--)
+  for (u32 runs = local_run_count(module.bytes, &at); runs > 0; runs--, tick())
     next_local_run(module.bytes, &at);
   TRY(stack_pointers_.enter(func));
   Instr instr;
-  for (; at < body.end; at = instr.next) {
+  for (; at < body.end; at = instr.next, tick()) {
     TRY(decode_instr(module.bytes, at, body.end, func, &instr, diag));
     TRY(collect_call(func, instr, diag));
     TRY(stack_pointers_.step(instr));
@@ -183,20 +183,20 @@ Err CallGraph::collect_call(u32 func, const Instr& instr, Diag* diag) {
 }
 
 Err CallGraph::collect_edges(Diag* diag) {
-  for (u32 func = 0; func < function_count_; func++) {
+  for (u32 func = 0; func < function_count_; func++, tick()) {
     if (!rows_.push(edges_.size())) return diag->no_memory();
     TRY(collect_calls_of(func, diag));
   }
-  for (u32 type = 0; type < module_->types.size(); type++) {
+  for (u32 type = 0; type < module_->types.size(); type++, tick()) {
     if (!rows_.push(edges_.size())) return diag->no_memory();
-    for (u32 func = taken_head_[type]; func != kNone; func = taken_next_[func])
+    for (u32 func = taken_head_[type]; func != kNone; func = taken_next_[func], tick())
       TRY(add_edge(function_count_ + type, func, diag));
     // Any table may hold, and any reference be, one of another instance.
     if (has_foreign_refs_ && moves_refs_ && canonical_type_[type] == type)
       TRY(add_edge(function_count_ + type, unknown_node_, diag));
   }
   if (!rows_.push(edges_.size())) return diag->no_memory();
-  for (u32 func = 0; func < function_count_; func++)
+  for (u32 func = 0; func < function_count_; func++, tick())
     if (module_->functions[func].address_taken) TRY(add_edge(unknown_node_, func, diag));
   return rows_.push(edges_.size()) ? Err::kOk : diag->no_memory();
 }
@@ -218,10 +218,11 @@ Err CallGraph::order_components(Diag* diag) {
     return diag->no_memory();
   u32 discovered = 0;
 
-  for (u32 start = 0; start < nodes; start++) {
+  for (u32 start = 0; start < nodes; start++, tick()) {
     if (number[start]) continue;
     if (!visits.push({start, rows_[start]})) return diag->no_memory();
     while (!visits.empty()) {
+      tick();
       u32 node = visits.back().node;
       if (!number[node]) {
         number[node] = low[node] = ++discovered;
@@ -242,9 +243,9 @@ Err CallGraph::order_components(Diag* diag) {
       if (low[node] != number[node]) continue;
       bool is_cycle = stack.back() != node;
       u32 size = 1;
-      while (stack[stack.size() - size] != node) size++;
+      for (; stack[stack.size() - size] != node; size++) tick();
       finish_component(stack.span().slice(stack.size() - size, size));
-      for (u32 member = kNone; member != node;) {
+      for (u32 member = kNone; member != node; tick()) {
         member = stack.pop();
         on_stack.clear(member);
         if (member >= function_count_) continue;
@@ -254,25 +255,25 @@ Err CallGraph::order_components(Diag* diag) {
       }
     }
   }
-  for (u32 func = 0; func < function_count_; func++)
-    for (u32 callee : edges_of(func)) {
+  for (u32 func = 0; func < function_count_; func++, tick())
+    for (u32 callee : ticking(edges_of(func))) {
       if (callee == func) recursive_.set(func);
       indirect_may_throw_ |= callee >= function_count_ && may_throw_[callee];
       calls_outside_ |= callee == unknown_node_;
     }
-  for (u32 type = function_count_; type < unknown_node_; type++)
-    for (u32 callee : edges_of(type)) calls_outside_ |= callee == unknown_node_;
+  for (u32 type = function_count_; type < unknown_node_; type++, tick())
+    for (u32 callee : ticking(edges_of(type))) calls_outside_ |= callee == unknown_node_;
   return Err::kOk;
 }
 
 // What the members of a component call, outside of it, is known already.
 void CallGraph::finish_component(Span<const u32> members) {
   bool throws = false;
-  for (u32 member : members) {
+  for (u32 member : paced(members)) {
     throws |= may_throw_[member] != 0;
-    for (u32 callee : edges_of(member)) throws |= may_throw_[callee] != 0;
+    for (u32 callee : ticking(edges_of(member))) throws |= may_throw_[callee] != 0;
   }
-  for (u32 member : members) may_throw_[member] = throws;
+  for (u32 member : paced(members)) may_throw_[member] = throws;
 }
 
 bool CallGraph::note_cost(u32 func, u64 cost, u64 most) {
@@ -286,7 +287,7 @@ u64 CallGraph::unpaid_indirect(u32 type) {
   if (calls_outside_) return kMaxUnpaidOutside;
   u32 node = type_node(type);
   if (!unpaid_known_.test(node)) {
-    for (u32 callee : edges_of(node)) unpaid_[node] = max(unpaid_[node], unpaid_[callee]);
+    for (u32 callee : ticking(edges_of(node))) unpaid_[node] = max(unpaid_[node], unpaid_[callee]);
     unpaid_known_.set(node);
   }
   return unpaid_[node];
@@ -299,12 +300,13 @@ Err CallGraph::find_hook_import(u32 func, u32* out, Diag* diag) const {
   if (!seen.init(arena_, function_count_) || !pending.push(func)) return diag->no_memory();
   seen.set(func);
   while (!pending.empty()) {
+    tick();
     u32 caller = pending.pop();
     if (module_->is_imported_function(caller) && bindings_->functions[caller].needs_hook) {
       *out = caller;
       return Err::kOk;
     }
-    for (u32 callee : edges_of(caller)) {
+    for (u32 callee : ticking(edges_of(caller))) {
       if (callee >= function_count_ || seen.test(callee)) continue;
       seen.set(callee);
       if (!pending.push(callee)) return diag->no_memory();
@@ -322,9 +324,10 @@ u64 CallGraph::depth_of(u32 node) const {
 
 u64 CallGraph::callee_depth(u32 func) {
   u64 deepest = 0;
-  for (u32 callee : edges_of(func)) {
+  for (u32 callee : ticking(edges_of(func))) {
     if (callee >= function_count_ && !depth_known_.test(callee)) {
-      for (u32 target : edges_of(callee)) depth_[callee] = max(depth_[callee], depth_of(target));
+      for (u32 target : ticking(edges_of(callee)))
+        depth_[callee] = max(depth_[callee], depth_of(target));
       depth_known_.set(callee);
     }
     deepest = max(deepest, depth_of(callee));

@@ -20,7 +20,7 @@ template <class T, class Key>
 Err sorted_copy(const LargeVec<T>& from, Arena* arena, Span<const T>* out, Key key, Diag* diag) {
   Span<T> copy = arena->make_array<T>(from.size());
   if (copy.size() != from.size()) return diag->no_memory();
-  for (u32 i = 0; i < from.size(); i++) copy[i] = from[i];
+  for (u32 i = 0; i < from.size(); i++, tick()) copy[i] = from[i];
   sort_by(copy, key);
   *out = copy;
   return Err::kOk;
@@ -29,11 +29,11 @@ Err sorted_copy(const LargeVec<T>& from, Arena* arena, Span<const T>* out, Key k
 // The distinct absolute addresses the code refers to, ascending.
 Err collect_islands(const CodeBuilder& code, Arena* scratch, Span<const u64>* out, Diag* diag) {
   Vec<u64> targets(scratch);
-  for (const Reloc& reloc : code.relocs)
+  for (const Reloc& reloc : paced(code.relocs))
     if (reloc.kind == RelocKind::kAddress && !targets.push(reloc.address)) return diag->no_memory();
   sort_by(targets.span(), itself);
   u32 distinct = 0;
-  for (u32 i = 0; i < targets.size(); i++)
+  for (u32 i = 0; i < targets.size(); i++, tick())
     if (distinct == 0 || targets[distinct - 1] != targets[i]) targets[distinct++] = targets[i];
   *out = targets.span().slice(0, distinct);
   return Err::kOk;
@@ -46,11 +46,11 @@ Err index_functions(const CodeBuilder& code, Arena* tables, CodeImage* out, Diag
   if (functions.size() != code.functions.size() ||
       array_entries.size() != code.array_entries.size() || !by_address.reserve(functions.size()))
     return diag->no_memory();
-  for (u32 i = 0; i < functions.size(); i++) {
+  for (u32 i = 0; i < functions.size(); i++, tick()) {
     functions[i] = code.functions[i];
     if (functions[i].entry != kNone && !by_address.push(i)) return diag->no_memory();
   }
-  for (u32 i = 0; i < array_entries.size(); i++) array_entries[i] = code.array_entries[i];
+  for (u32 i = 0; i < array_entries.size(); i++, tick()) array_entries[i] = code.array_entries[i];
   sort_by(by_address.span(), [&](u32 f) { return begin_of(functions[f]); });
   out->functions = functions;
   out->array_entries = array_entries;
@@ -96,7 +96,7 @@ Err link(const CodeBuilder& code, const Target& target, u32 max_bytes, Arena* sc
   out->island_offset = static_cast<u32>(islands);
   out->bytes = static_cast<u32>(bytes);
 
-  for (Reloc& reloc : code.relocs) {
+  for (Reloc& reloc : paced(code.relocs)) {
     WRING_ASSERT(code.bytes.size() >= 4 && reloc.at <= code.bytes.size() - 4);
     if (reloc.kind == RelocKind::kStub) reloc.index = code.stubs[reloc.index];
   }
@@ -107,18 +107,17 @@ Err link(const CodeBuilder& code, const Target& target, u32 max_bytes, Arena* sc
 Err place(CodeImage* image, u8* dst, u64 address, Diag* diag) {
   WRING_ASSERT(image->address == 0 && address != 0);
   constexpr u8 kInt3 = 0xcc;
-  __builtin_memset(dst, kInt3, image->bytes);
-  if (!image->text.empty()) __builtin_memcpy(dst, image->text.data(), image->text.size());
-  if (!image->rodata.empty())
-    __builtin_memcpy(dst + image->rodata_offset, image->rodata.data(), image->rodata.size());
-  for (u32 i = 0; i < image->island_targets.size(); i++) {
+  fill_bytes(dst, kInt3, image->bytes);
+  copy_bytes(dst, image->text.data(), image->text.size());
+  copy_bytes(dst + image->rodata_offset, image->rodata.data(), image->rodata.size());
+  for (u32 i = 0; i < image->island_targets.size(); i++, tick()) {
     static constexpr u8 kJumpToNextQword[] = {0xff, 0x25, 2, 0, 0, 0, kInt3, kInt3};
     u8* island = dst + image->island_offset + u64{i} * kIslandBytes;
     __builtin_memcpy(island, kJumpToNextQword, sizeof(kJumpToNextQword));
     __builtin_memcpy(island + sizeof(kJumpToNextQword), &image->island_targets[i], sizeof(u64));
   }
 
-  for (const Reloc& reloc : image->relocs) {
+  for (const Reloc& reloc : paced(image->relocs)) {
     i64 from = static_cast<i64>(u64{reloc.at} + 4);
     i64 distance;
     if (reloc.kind == RelocKind::kAddress) {

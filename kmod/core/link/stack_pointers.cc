@@ -36,19 +36,19 @@ Err StackPointers::begin(const Module& module, Arena* arena, Diag* diag) {
   frames_.init(arena);
   locals_.init(arena);
   set_locals_.init(arena);
-  for (const Memory& memory : module.memories) has_memory64_ |= memory.type.limits.is_64;
+  for (const Memory& memory : paced(module.memories)) has_memory64_ |= memory.type.limits.is_64;
   note_names();
   return Err::kOk;
 }
 
 // And which globals other instances may write.
 void StackPointers::note_names() {
-  for (const Import& import : module_->imports) {
+  for (const Import& import : paced(module_->imports)) {
     if (import.kind != ExternKind::kGlobal) continue;
     findings_[import.index] |= kUnproven;
     if (is_stack_pointer_name(import.name)) findings_[import.index] |= kNamed;
   }
-  for (const Export& e : module_->exports) {
+  for (const Export& e : paced(module_->exports)) {
     if (e.kind != ExternKind::kGlobal) continue;
     findings_[e.index] |= kUnproven;
     if (is_stack_pointer_name(e.name)) findings_[e.index] |= kNamed;
@@ -67,7 +67,7 @@ bool StackPointers::is_candidate(u32 global) const {
 }
 
 Err StackPointers::finish() {
-  for (u32 i = 0; i < findings_.size() && found_.size() < kMaxStackPointers; i++) {
+  for (u32 i = 0; i < findings_.size() && found_.size() < kMaxStackPointers; i++, tick()) {
     u8 finding = findings_[i];
     bool keeps_convention = (finding & kFramed) && !(finding & kMovedForGood);
     if (!(finding & kWritten) || !(keeps_convention || (finding & kNamed))) continue;
@@ -271,7 +271,7 @@ Err StackPointers::write_local(u32 offset, u32 local, const Value& value) {
 }
 
 void StackPointers::forget_locals(u32 down_to) {
-  while (set_locals_.size() > down_to) locals_[set_locals_.pop()].value = Value();
+  for (; set_locals_.size() > down_to; tick()) locals_[set_locals_.pop()].value = Value();
 }
 
 // ---- control flow ----
@@ -289,7 +289,7 @@ Err StackPointers::control(const Instr& in) {
     case Opcode::kBrOnNonNull: branch(in.index); break;
     case Opcode::kBrTable: {
       u32 at = in.list;
-      for (u32 i = 0; i < in.index2; i++) branch(next_label(module_->bytes, &at));
+      for (u32 i = 0; i < in.index2; i++, tick()) branch(next_label(module_->bytes, &at));
       [[fallthrough]];
     }
     case Opcode::kBr:
@@ -328,7 +328,7 @@ Err StackPointers::open(const Instr& in) {
 // What is thrown may come from anywhere inside, and from functions that have not put anything back.
 void StackPointers::catch_at(const Instr& in) {
   u32 at = in.list;
-  for (u32 i = 0; i < in.index2; i++) {
+  for (u32 i = 0; i < in.index2; i++, tick()) {
     Frame& target = frames_[frames_.size() - 1 - next_catch(module_->bytes, &at).label];
     target.is_caught = true;
     is_unclear_ |= target.op == Opcode::kLoop;

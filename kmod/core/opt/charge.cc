@@ -105,7 +105,7 @@ class Charging {
 
   Err run(Arena* scratch, Diag* diag) {
     u32 count = f_->blocks.size(), deepest = 0;
-    for (const Block& block : f_->blocks) deepest = max(deepest, block.loop_depth);
+    for (const Block& block : paced(f_->blocks)) deepest = max(deepest, block.loop_depth);
     rest_ = scratch->make_array<u64>(count);
     leaving_ = scratch->make_array<u64>(count);
     outer_ = scratch->make_array<BlockId>(count);
@@ -113,16 +113,16 @@ class Charging {
     if (rest_.size() != count || leaving_.size() != count || outer_.size() != count ||
         around_.size() != u64{deepest} + 1)
       return diag->no_memory();
-    for (BlockId& header : around_) header = kNone;
-    for (BlockId b = 0; b < count; b++) {
+    fill(around_, kNone);
+    for (BlockId b = 0; b < count; b++, tick()) {
       rest_[b] = leaving_[b] = 0;
       const Block& block = f_->blocks[b];
       if (!block.is_loop_header) continue;
       around_[block.loop_depth] = b;
       outer_[b] = around_[block.loop_depth - 1];
     }
-    for (BlockId& header : around_) header = kNone;
-    for (BlockId b = count; b-- > 0;) visit(b);
+    fill(around_, kNone);
+    for (BlockId b = count; b-- > 0; tick()) visit(b);
     f_->unpaid = entering(0);
     return Err::kOk;
   }
@@ -133,8 +133,8 @@ class Charging {
     const Block& block = f_->blocks[b];
     note_loops(block);
     u64 cost = 0, after = 0;
-    for (Value v : block.insts) cost += cost_of(*f_, v, calls_);
-    for (BlockId succ : block.succs) {
+    for (Value v : paced(block.insts)) cost += cost_of(*f_, v, calls_);
+    for (BlockId succ : ticking(block.succs)) {
       if (succ <= b) continue;
       u64 from_there = entering(succ);
       const Block& next = f_->blocks[succ];
@@ -146,7 +146,7 @@ class Charging {
     }
     rest_[b] = min(cost + after, kMaxCost);
     if (!block.is_loop_header) return;
-    for (Value v : block.insts)
+    for (Value v : paced(block.insts))
       if (f_->insts[v].op == Op::kFuel) f_->insts[v].imm = static_cast<i64>(max<u64>(rest_[b], 1));
   }
 

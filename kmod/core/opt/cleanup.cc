@@ -18,7 +18,7 @@ constexpr u32 kMaxThreadedPreds = 8;
 
 u32 count_phis(const Function& f, const Block& block) {
   u32 n = 0;
-  while (n < block.insts.size() && f.insts[block.insts[n]].op == Op::kPhi) n++;
+  for (; n < block.insts.size() && f.insts[block.insts[n]].op == Op::kPhi; tick()) n++;
   return n;
 }
 
@@ -40,7 +40,7 @@ class Cleanup {
   void remove_pred(BlockId block, u32 index);
   u32 index_of_pred(const Block& block, BlockId pred) const {
     u32 i = 0;
-    while (block.preds[i] != pred) i++;
+    for (; block.preds[i] != pred; i++) tick();
     return i;
   }
 
@@ -53,11 +53,11 @@ class Cleanup {
 // Adds pred to the block's predecessors; its phis get for it what they have for predecessor number `like`.
 bool Cleanup::add_pred(BlockId block, BlockId pred, u32 like) {
   Block& b = f_->blocks[block];
-  for (Value v : b.insts) {
+  for (Value v : paced(b.insts)) {
     if (f_->insts[v].op != Op::kPhi) break;
     u32 start = f_->pool.size();
     Inst& phi = f_->insts[v];
-    for (u32 i = 0; i < phi.count; i++)
+    for (u32 i = 0; i < phi.count; i++, tick())
       if (!f_->pool.push(f_->pool[phi.pool + i])) return false;
     if (!f_->pool.push(f_->pool[phi.pool + like])) return false;
     phi.pool = start;
@@ -68,13 +68,14 @@ bool Cleanup::add_pred(BlockId block, BlockId pred, u32 like) {
 
 void Cleanup::remove_pred(BlockId block, u32 index) {
   Block& b = f_->blocks[block];
-  for (Value v : b.insts) {
+  for (Value v : paced(b.insts)) {
     Inst& phi = f_->insts[v];
     if (phi.op != Op::kPhi) break;
-    for (u32 i = index + 1; i < phi.count; i++) f_->pool[phi.pool + i - 1] = f_->pool[phi.pool + i];
+    for (u32 i = index + 1; i < phi.count; i++, tick())
+      f_->pool[phi.pool + i - 1] = f_->pool[phi.pool + i];
     phi.count--;
   }
-  for (u32 i = index + 1; i < b.preds.size(); i++) b.preds[i - 1] = b.preds[i];
+  for (u32 i = index + 1; i < b.preds.size(); i++, tick()) b.preds[i - 1] = b.preds[i];
   b.preds.pop();
 }
 
@@ -102,7 +103,7 @@ bool Cleanup::thread_block(BlockId b) {
   if (branch.op != Op::kBranch || branch.arg[0] != condition || uses_[phi] != 1) return true;
   if (condition != phi && uses_[condition] != 1) return true;
   if (block.succs[0] == block.succs[1]) return true;
-  for (u32 i = block.preds.size(); i-- > 0;) {
+  for (u32 i = block.preds.size(); i-- > 0; tick()) {
     const Inst value = f_->insts[f_->args(phi)[i]];
     BlockId pred = f_->blocks[b].preds[i];
     bool taken;
@@ -124,7 +125,7 @@ bool Cleanup::thread_jumps() {
   Result<Span<u32>> uses = count_uses(*f_, scratch_);
   if (!uses.ok()) return false;
   uses_ = uses.value();
-  for (BlockId b = 1; b < f_->blocks.size(); b++)
+  for (BlockId b = 1; b < f_->blocks.size(); b++, tick())
     if (f_->blocks[b].preds.size() <= kMaxThreadedPreds && !thread_block(b)) return false;
   return true;
 }
@@ -208,7 +209,7 @@ bool Cleanup::convert_if(BlockId b) {
     phi = select;
     if (!list.push(target.insts[i])) return false;
   }
-  for (u32 i = phis; i < target.insts.size(); i++) target.insts[i - phis] = target.insts[i];
+  for (u32 i = phis; i < target.insts.size(); i++, tick()) target.insts[i - phis] = target.insts[i];
   if (!target.insts.resize(target.insts.size() - phis)) return false;
 
   Inst jump = make_inst(Op::kJump, Type::kVoid);
@@ -230,7 +231,7 @@ bool Cleanup::convert_if(BlockId b) {
 
 bool Cleanup::convert_ifs() {
   // Inner ones first, which are found later in the order.
-  for (BlockId b = f_->blocks.size(); b-- > 0;)
+  for (BlockId b = f_->blocks.size(); b-- > 0; tick())
     if (f_->blocks[b].succs.size() == 2 && !convert_if(b)) return false;
   return true;
 }
@@ -241,18 +242,18 @@ bool Cleanup::merge_lines() {
   u32 n = f_->blocks.size();
   Span<BlockId> merged_into = scratch_->make_array<BlockId>(n);
   if (!merged_into.data()) return false;
-  for (BlockId b = 0; b < n; b++) merged_into[b] = b;
+  for (BlockId b = 0; b < n; b++, tick()) merged_into[b] = b;
   bool any = false;
-  for (BlockId head = 0; head < n; head++) {
+  for (BlockId head = 0; head < n; head++, tick()) {
     if (merged_into[head] != head) continue;
-    for (;;) {
+    for (;; tick()) {
       Block& block = f_->blocks[head];
       if (block.succs.size() != 1) break;
       BlockId next = block.succs[0];
       Block& tail = f_->blocks[next];
       if (next <= head || tail.preds.size() != 1) break;
       block.insts.pop();  // the jump
-      for (Value v : tail.insts) {
+      for (Value v : paced(tail.insts)) {
         f_->insts[v].block = head;
         if (!block.insts.push(v)) return false;
       }
@@ -266,20 +267,20 @@ bool Cleanup::merge_lines() {
   }
   if (!any) return true;
   changed_ = true;
-  for (Block& block : f_->blocks)
-    for (BlockId& pred : block.preds) pred = merged_into[pred];
+  for (Block& block : paced(f_->blocks))
+    for (BlockId& pred : ticking(block.preds)) pred = merged_into[pred];
   return true;
 }
 
 // Predecessors that jump to a block which only returns return themselves.
 bool Cleanup::copy_returns() {
-  for (BlockId b = 1; b < f_->blocks.size(); b++) {
+  for (BlockId b = 1; b < f_->blocks.size(); b++, tick()) {
     const Block& block = f_->blocks[b];
     u32 phis = count_phis(*f_, block);
     if (block.insts.size() != phis + 1 || f_->insts[block.insts.back()].op != Op::kReturn) continue;
     if (block.preds.size() < 2 || block.preds.size() > kMaxReturnCopies) continue;
     Value original = block.insts.back();
-    for (u32 i = f_->blocks[b].preds.size(); i-- > 0;) {
+    for (u32 i = f_->blocks[b].preds.size(); i-- > 0; tick()) {
       BlockId pred = f_->blocks[b].preds[i];
       if (f_->blocks[pred].succs.size() != 1) continue;
       Inst copy = f_->insts[original];

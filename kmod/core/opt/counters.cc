@@ -44,7 +44,7 @@ u64 Gvn::static_bound(Value v, u32 depth) const {
       if (depth == kMaxDepth || inst.count > kMaxMerged) break;
       Span<Value> args = f_->args(v);
       u64 most = 0;
-      for (u32 i = inst.op == Op::kSelect; i < args.size(); i++)
+      for (u32 i = inst.op == Op::kSelect; i < args.size(); i++, tick())
         if (args[i] != v) most = max(most, static_bound(current(args[i]), depth + 1));
       return min(most, mask_of(inst.type));
     }
@@ -270,7 +270,7 @@ void Gvn::bound_counters(BlockId header) {
   u64 trips = ~u64{0};
   u32 bounded = 0;  // bit per phi
   u32 phis = 0;
-  for (Value v : out_) {
+  for (Value v : paced(out_)) {
     if (phis == kMaxPhis) break;
     trips = min(trips, countdown(header, v));
     if (bound_counter(header, v, &trips)) bounded |= 1u << phis;
@@ -278,7 +278,7 @@ void Gvn::bound_counters(BlockId header) {
   }
   // What else goes up by constants does so at most as often.
   if (trips > u64{1} << 32) return;
-  for (u32 i = 0; i < phis; i++) {
+  for (u32 i = 0; i < phis; i++, tick()) {
     Value phi = out_[i];
     if (bounded >> i & 1) continue;
     Span<Value> args = f_->args(phi);

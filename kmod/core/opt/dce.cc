@@ -9,22 +9,24 @@ Err eliminate_dead_code(Function* f, Arena* scratch, Diag* diag) {
   BitSet live;
   Vec<Value> work(scratch);
   if (!live.init(scratch, f->insts.size())) return diag->no_memory();
-  for (const Block& block : f->blocks)
-    for (Value v : block.insts) {
+  for (const Block& block : paced(f->blocks))
+    for (Value v : paced(block.insts)) {
       // A linear memory load may trap and stays; a raw load is only a read.
       if (!(effects_of(f->insts[v].op) & (kWrites | kTraps | kCalls | kEnds))) continue;
       live.set(v);
       if (!work.push(v)) return diag->no_memory();
     }
-  while (!work.empty())
-    for (Value arg : f->args(work.pop())) {
-      if (live.test(arg)) continue;
+  bool ok = true;
+  for (; !work.empty(); tick())
+    f->for_each_arg(work.pop(), [&](Value arg) {
+      if (live.test(arg)) return;
       live.set(arg);
-      if (!work.push(arg)) return diag->no_memory();
-    }
-  for (Block& block : f->blocks) {
+      ok &= work.push(arg);
+    });
+  if (!ok) return diag->no_memory();
+  for (Block& block : paced(f->blocks)) {
     u32 kept = 0;
-    for (Value v : block.insts)
+    for (Value v : paced(block.insts))
       if (live.test(v)) block.insts[kept++] = v;
     if (!block.insts.resize(kept)) return diag->no_memory();
   }

@@ -9,6 +9,8 @@ namespace {
 // How far info() looks through operations whose arguments have been narrowed since, and conditions are taken apart.
 constexpr u32 kDepth = 3;
 constexpr u32 kLinearSteps = 6;
+// Hashes are not keyed: who makes pairs collide gets no more out of it than this many looks at each.
+constexpr u32 kMaxProbes = 64;
 
 constexpr ValueInfo any(Type type) { return {0, mask_of(type), mask_of(type)}; }
 constexpr ValueInfo up_to(u64 hi) { return {0, hi, fill_below(hi)}; }
@@ -49,7 +51,7 @@ bool Facts::init(Function* f, Arena* scratch) {
   log_.init(scratch);
   // A pair per condition.
   u32 compares = 0;
-  for (const Inst& inst : f->insts) compares += is_compare(inst.op);
+  for (const Inst& inst : paced(f->insts)) compares += is_compare(inst.op);
   u64 slots = 64;
   while (slots < u64{compares} * 4) slots *= 2;
   relations_ = scratch->make_array<Relation>(slots);
@@ -202,6 +204,7 @@ ValueInfo Facts::derive_at(const Inst& inst, u32 depth) const {
 
 void Facts::undo_to(u32 mark) {
   while (log_.size() > mark) {
+    tick();
     Change change = log_.pop();
     if (change.is_relation) {
       relations_[change.index].c = static_cast<i64>(change.lo);
@@ -267,11 +270,12 @@ Facts::Linear Facts::decompose(Value v) const {
 Facts::Relation* Facts::find(Value a, Value b) const {
   u32 mask = relations_.size() - 1;
   u32 hash = static_cast<u32>(((u64{a} << 32 | b) * 0x9e37'79b9'7f4a'7c15) >> 32);
-  for (u32 i = hash & mask;; i = (i + 1) & mask) {
-    Relation& r = relations_[i];
+  for (u32 i = 0; i < kMaxProbes; i++) {
+    Relation& r = relations_[(hash + i) & mask];
     if ((r.a == a && r.b == b) || r.a == r.b)
       return &r;  // a pair of equals is never stored: a free slot
   }
+  return nullptr;
 }
 
 // root a + a's offset + slack <= root b + b's offset.
@@ -279,8 +283,9 @@ bool Facts::relate(Linear a, Linear b, i64 slack) {
   if (a.root == b.root) return true;
   i64 c = a.offset - b.offset + slack;
   Relation* r = find(a.root, b.root);
+  if (!r) return true;  // one fact less
   if (r->a == r->b) {
-    if ((relations_used_ + 1) * 2 > relations_.size()) return true;  // full: one fact less
+    if ((relations_used_ + 1) * 2 > relations_.size()) return true;  // full: likewise
     relations_used_++;
     r->a = a.root;
     r->b = b.root;
@@ -298,7 +303,7 @@ bool Facts::relate(Linear a, Linear b, i64 slack) {
 // Whether a + c <= b is known.
 bool Facts::known(Value a, Value b, i64 c) const {
   const Relation* r = find(a, b);
-  return r->a != r->b && r->exists && r->c >= c;
+  return r && r->a != r->b && r->exists && r->c >= c;
 }
 
 bool Facts::at_most(Value a, i64 plus, Value b) const {

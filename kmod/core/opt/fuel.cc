@@ -76,7 +76,7 @@ class ShortLoops {
   void run() {
     u32 header =
         kNone;  // of the loop being walked, if it is innermost and does nothing that rules it out
-    for (BlockId b = 0; b < f_->blocks.size(); b++) {
+    for (BlockId b = 0; b < f_->blocks.size(); b++, tick()) {
       const Block& block = f_->blocks[b];
       if (header != kNone && block.loop_header != header) {
         finish(header, b);
@@ -84,7 +84,7 @@ class ShortLoops {
       }
       if (block.is_loop_header) header = b;
       if (header == kNone) continue;
-      for (Value v : block.insts)
+      for (Value v : paced(block.insts))
         if (effects_of(f_->insts[v].op) & kCalls) header = kNone;
     }
     if (header != kNone) finish(header, f_->blocks.size());
@@ -112,17 +112,17 @@ class ShortLoops {
   void finish(BlockId header, BlockId end) {
     const Block& block = f_->blocks[header];
     Value fuel = kNone;
-    for (Value v : block.insts)
+    for (Value v : paced(block.insts))
       if (at(v).op == Op::kFuel) fuel = v;
     if (fuel == kNone) return;
     u64 cost = static_cast<u64>(at(fuel).imm);
     u32 latches = 0;
-    for (BlockId pred : block.preds) latches += pred >= header;
+    for (BlockId pred : ticking(block.preds)) latches += pred >= header;
     if (latches > kMaxLatches) return;
-    for (BlockId b = header; b < end; b++) {
+    for (BlockId b = header; b < end; b++, tick()) {
       if (at(f_->blocks[b].insts.back()).op != Op::kBranch) continue;
       bool every_time = true;
-      for (BlockId pred : block.preds)
+      for (BlockId pred : ticking(block.preds))
         if (pred >= header) every_time &= tree_.dominates(b, pred);
       if (!every_time) continue;
       u64 trips = trips_of(b, header, end);
@@ -164,7 +164,7 @@ class ShortLoops {
     bool has_step = false;
     test->has_entry = true;
     bool has_entry = false;
-    for (u32 i = 0; i < args.size(); i++) {
+    for (u32 i = 0; i < args.size(); i++, tick()) {
       u64 value;
       if (block.preds[i] >= header) {
         if (strip_add(args[i], &value) != phi || (has_step && value != test->step)) return kForever;

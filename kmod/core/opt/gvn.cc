@@ -39,11 +39,12 @@ Err Gvn::init() {
             consts_.init(f_, arena) == Err::kOk && facts_.init(f_, arena) &&
             classes_.reserve(values + values / 4) && bytes_.reserve(values + values / 4);
   if (!ok) return diag_->no_memory();
-  for (Value v = 0; v < values; v++) replacement_[v] = v;
-  for (u32& head : pure_heads_) head = kNone;
-  for (u32& head : memory_heads_) head = kNone;
-  for (BlockId b = 0; b < blocks; b++) first_child_[b] = next_sibling_[b] = switch_case_[b] = kNone;
-  for (BlockId b = blocks; b-- > 1;) {
+  for (Value v = 0; v < values; v++, tick()) replacement_[v] = v;
+  fill(pure_heads_, kNone);
+  fill(memory_heads_, kNone);
+  for (BlockId b = 0; b < blocks; b++, tick())
+    first_child_[b] = next_sibling_[b] = switch_case_[b] = kNone;
+  for (BlockId b = blocks; b-- > 1; tick()) {
     BlockId parent = f_->blocks[b].idom;
     next_sibling_[b] = first_child_[parent];
     first_child_[parent] = b;
@@ -55,6 +56,7 @@ Err Gvn::run() {
   TRY(init());
   TRY(visit(0));
   while (!scopes_.empty()) {
+    tick();
     Scope& top = scopes_.back();
     if (top.next_child == kNone) {
       undo(top);
@@ -92,7 +94,8 @@ void Gvn::enter(BlockId block) {
 
 Err Gvn::visit(BlockId block) {
   bool live = block == 0;
-  for (BlockId pred : f_->blocks[block].preds) live |= pred < block && is_live_edge(pred, block);
+  for (BlockId pred : ticking(f_->blocks[block].preds))
+    live |= pred < block && is_live_edge(pred, block);
   if (!live) return Err::kOk;  // nor is anything it dominates
   reachable_[block] = true;
   if (!scopes_.push({block, first_child_[block], pure_.size(), memory_.size(), facts_.mark(),
@@ -108,11 +111,11 @@ Err Gvn::visit(BlockId block) {
   origin_ = f_->insts[insts[0]].origin;
   bool is_header = f_->blocks[block].is_loop_header;
   u32 i = 0;
-  for (; i < insts.size() && f_->insts[insts[i]].op == Op::kPhi; i++)
+  for (; i < insts.size() && f_->insts[insts[i]].op == Op::kPhi; i++, tick(8))
     visit_phi(insts[i], is_header);
   if (is_header && !failed_) bound_counters(block);
   enter(block);
-  for (; i < insts.size() && !ended_ && !failed_; i++) {
+  for (; i < insts.size() && !ended_ && !failed_; i++, tick(32)) {
     origin_ = f_->insts[insts[i]].origin;
     visit_inst(insts[i]);
   }
@@ -121,7 +124,7 @@ Err Gvn::visit(BlockId block) {
   Vec<Value>& list = f_->blocks[block].insts;
   list.clear();
   if (!list.reserve(out_.size())) return diag_->no_memory();
-  for (Value v : out_) failed_ |= !list.push(v);
+  for (Value v : paced(out_)) failed_ |= !list.push(v);
   return failed_ ? diag_->no_memory() : Err::kOk;
 }
 
@@ -160,8 +163,9 @@ void Gvn::list(Value v) {
 }
 
 void Gvn::rewrite_args(Value v) {
-  for (Value& arg : f_->args(v))
+  f_->for_each_arg(v, [&](Value& arg) {
     if (arg < replacement_.size()) arg = replacement_[arg];
+  });
 }
 
 // Back edges' arguments are not known yet: finish() rewrites them.
@@ -171,7 +175,7 @@ void Gvn::visit_phi(Value v, bool is_header) {
   Value same = kNone;
   bool differ = is_header;
   ValueInfo bound = {~u64{0}, 0, 0};
-  for (u32 i = 0; i < args.size(); i++) {
+  for (u32 i = 0; i < args.size(); i++, tick()) {
     if (b.preds[i] >= block_) continue;
     args[i] = replacement_[args[i]];
     if (!is_live_edge(b.preds[i], block_)) continue;
@@ -195,7 +199,7 @@ void Gvn::visit_phi(Value v, bool is_header) {
   }
   define(v);
   if (is_header && !failed_) {
-    for (u32 i = 0; i < args.size(); i++)
+    for (u32 i = 0; i < args.size(); i++, tick())
       if (b.preds[i] >= block_ && args[i] != v) bound.hi = max(bound.hi, static_bound(args[i], 0));
     bound = {0, bound.hi, fill_below(bound.hi)};
   }
@@ -314,7 +318,7 @@ void Gvn::visit_terminator(Value v) {
       to_jump = true;
     } else {
       // A case is known on an edge that no other index shares.
-      for (u32 i = 0; i <= last; i++)
+      for (u32 i = 0; i <= last; i++, tick())
         switch_case_[succs[i]] = i < last && f_->blocks[succs[i]].preds.size() == 1 ? i : kNone;
     }
   }
@@ -339,23 +343,23 @@ bool Gvn::prune_edges() {
   Span<u32> left =
       scratch_->make_array<u32>(n);  // by source: edges to the block at hand not yet matched
   if (!first.data() || !left.data()) return false;
-  for (u32& e : first) e = kNone;
-  for (BlockId b = 0; b < n; b++) {
+  fill(first, kNone);
+  for (BlockId b = 0; b < n; b++, tick()) {
     if (!reachable_[b]) continue;
-    for (BlockId succ : f_->blocks[b].succs) {
+    for (BlockId succ : ticking(f_->blocks[b].succs)) {
       if (!edges.push({b, first[succ]})) return false;
       first[succ] = edges.size() - 1;
     }
   }
-  for (BlockId b = 0; b < n; b++) {
+  for (BlockId b = 0; b < n; b++, tick()) {
     Block& block = f_->blocks[b];
-    for (u32 e = first[b]; e != kNone; e = edges[e].next) left[edges[e].from]++;
+    for (u32 e = first[b]; e != kNone; e = edges[e].next, tick()) left[edges[e].from]++;
     u32 kept = 0;
-    for (u32 i = 0; i < block.preds.size(); i++) {
+    for (u32 i = 0; i < block.preds.size(); i++, tick()) {
       BlockId pred = block.preds[i];
       if (left[pred] == 0) continue;
       left[pred]--;
-      for (Value v : block.insts) {
+      for (Value v : paced(block.insts)) {
         const Inst& phi = f_->insts[v];
         if (phi.op != Op::kPhi) break;
         f_->pool[phi.pool + kept] = f_->pool[phi.pool + i];
@@ -364,7 +368,7 @@ bool Gvn::prune_edges() {
     }
     if (kept == block.preds.size()) continue;
     if (!block.preds.resize(kept)) return false;
-    for (Value v : block.insts) {
+    for (Value v : paced(block.insts)) {
       if (f_->insts[v].op != Op::kPhi) break;
       f_->insts[v].count = kept;
     }
@@ -373,9 +377,9 @@ bool Gvn::prune_edges() {
 }
 
 Err Gvn::finish() {
-  for (const Block& block : f_->blocks) {
+  for (const Block& block : paced(f_->blocks)) {
     if (!block.is_loop_header) continue;
-    for (Value v : block.insts) {
+    for (Value v : paced(block.insts)) {
       if (f_->insts[v].op != Op::kPhi) break;
       rewrite_args(v);
     }

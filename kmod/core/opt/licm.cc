@@ -73,7 +73,7 @@ bool Licm::find_preheaders() {
   last_ = scratch_->make_array<u32>(n);
   if (!preheader_.data() || !parent_.data() || !first_.data() || !last_.data()) return false;
   Vec<BlockId> open(scratch_);
-  for (BlockId b = 0; b < n; b++) {
+  for (BlockId b = 0; b < n; b++, tick()) {
     first_[b] = last_[b] = preheader_[b] = parent_[b] = kNone;
     while (!open.empty() && ends_[open.back()] < b) open.pop();
     const Block& block = f_->blocks[b];
@@ -81,7 +81,7 @@ bool Licm::find_preheaders() {
     parent_[b] = open.empty() ? kNone : open.back();
     if (!open.push(b)) return false;
     u32 entries = 0;
-    for (BlockId pred : block.preds) {
+    for (BlockId pred : ticking(block.preds)) {
       if (pred >= b) continue;
       entries++;
       preheader_[b] = f_->blocks[pred].succs.size() == 1 ? pred : kNone;
@@ -96,7 +96,7 @@ BlockId Licm::outermost(const Inst& inst, Value v) const {
   BlockId target = kNone;
   BlockId header = f_->blocks[inst.block].loop_header;
   for (u32 i = 0; i < kMaxLevels && header != kNone && preheader_[header] != kNone; i++) {
-    for (Value arg : f_->args(v))
+    for (Value arg : f_->args(v))  // not a phi's
       if (f_->insts[arg].block >= header && f_->insts[arg].block <= ends_[header]) return target;
     target = preheader_[header];
     header = parent_[header];
@@ -106,11 +106,11 @@ BlockId Licm::outermost(const Inst& inst, Value v) const {
 
 bool Licm::run() {
   if (!find_preheaders()) return false;
-  for (BlockId b = 0; b < f_->blocks.size(); b++) {
+  for (BlockId b = 0; b < f_->blocks.size(); b++, tick()) {
     Block& block = f_->blocks[b];
     if (block.loop_header == kNone) continue;
     u32 kept = 0;
-    for (Value v : block.insts) {
+    for (Value v : paced(block.insts)) {
       Inst& inst = f_->insts[v];
       BlockId target = can_move(inst) ? outermost(inst, v) : kNone;
       if (target == kNone) {
@@ -128,11 +128,11 @@ bool Licm::run() {
     }
     if (!block.insts.resize(kept)) return false;
   }
-  for (BlockId b = 0; b < f_->blocks.size(); b++) {
+  for (BlockId b = 0; b < f_->blocks.size(); b++, tick()) {
     if (first_[b] == kNone) continue;
     Vec<Value>& list = f_->blocks[b].insts;
     Value jump = list.pop();
-    for (u32 m = first_[b]; m != kNone; m = moved_[m].next)
+    for (u32 m = first_[b]; m != kNone; m = moved_[m].next, tick())
       if (!list.push(moved_[m].value)) return false;
     if (!list.push(jump)) return false;
   }

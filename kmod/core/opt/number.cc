@@ -10,6 +10,9 @@ namespace {
 // simplify() may make further values, which are simplified in turn: this deep.
 constexpr u32 kMaxNesting = 12;
 
+// How many of those in one place of a table are looked at: hashes are not keyed, and a body may make them collide.
+constexpr u32 kMaxChain = 64;
+
 constexpr u8 kGlobalCells = 0xfe;  // pseudo-class of the pointer to the array of globals' cells
 
 u32 mix(u32 hash, u64 x) {
@@ -36,7 +39,7 @@ u32 Gvn::hash_inst(const Inst& inst) const {
                  inst.aux);
   hash = mix(hash, static_cast<u64>(inst.imm));
   if (Function::has_pool_args(inst.op)) {
-    for (Value arg : f_->pool.span().slice(inst.pool, inst.count)) hash = mix(hash, arg);
+    for (Value arg : ticking(f_->pool.span().slice(inst.pool, inst.count))) hash = mix(hash, arg);
     return mix(hash, inst.block);
   }
   for (u32 i = 0; i < inst.count; i++) hash = mix(hash, inst.arg[i]);
@@ -49,7 +52,7 @@ bool Gvn::equal_insts(const Inst& a, const Inst& b) const {
     return false;
   if (Function::has_pool_args(a.op)) {
     if (a.block != b.block) return false;
-    for (u32 i = 0; i < a.count; i++)
+    for (u32 i = 0; i < a.count; i++, tick())
       if (f_->pool[a.pool + i] != f_->pool[b.pool + i]) return false;
     return true;
   }
@@ -59,7 +62,8 @@ bool Gvn::equal_insts(const Inst& a, const Inst& b) const {
 }
 
 Value Gvn::find_pure(const Inst& inst, u32 hash) const {
-  for (u32 e = pure_heads_[hash & (pure_heads_.size() - 1)]; e != kNone; e = pure_[e].next)
+  u32 e = pure_heads_[hash & (pure_heads_.size() - 1)];
+  for (u32 n = 0; n < kMaxChain && e != kNone; n++, e = pure_[e].next)
     if (pure_[e].hash == hash && equal_insts(f_->insts[pure_[e].value], inst))
       return pure_[e].value;
   return kNone;
@@ -163,7 +167,7 @@ bool Gvn::scan_loop_writes() {
   Result<Span<BlockId>> ends = loop_ends(*f_, scratch_);
   if (!ends.ok()) return false;
   Vec<BlockId> open(scratch_);
-  for (BlockId b = 0; b < f_->blocks.size(); b++) {
+  for (BlockId b = 0; b < f_->blocks.size(); b++, tick()) {
     const Block& block = f_->blocks[b];
     while (!open.empty() && ends.value()[open.back()] < b) {
       BlockId inner = open.pop();
@@ -173,7 +177,7 @@ bool Gvn::scan_loop_writes() {
       if (!open.push(b)) return false;
       loop_writes_[b] |= 1u << kHostData;
     }
-    for (Value v : block.insts) {
+    for (Value v : paced(block.insts)) {
       const Inst& inst = f_->insts[v];
       if (v >= classes_.size() && !classes_.resize(usize{v} + 1)) return false;
       classes_[v] = address_class(inst);
@@ -181,6 +185,7 @@ bool Gvn::scan_loop_writes() {
     }
   }
   while (open.size() > 1) {
+    tick();
     BlockId inner = open.pop();
     loop_writes_[open.back()] |= loop_writes_[inner];
   }
@@ -194,7 +199,7 @@ void Gvn::enter_memory(BlockId block) {
   const Block& b = f_->blocks[block];
   bool first = true;
   u32 differ = 0;
-  for (BlockId pred : b.preds) {
+  for (BlockId pred : ticking(b.preds)) {
     if (pred >= block || !is_live_edge(pred, block)) continue;
     if (first) now_ = versions_out_[pred];
     first = false;
@@ -222,7 +227,8 @@ Value Gvn::find_memory(const Inst& load, u8 memory_class) const {
     if (fits(recent_[i])) return recent_[i].value;
   u32 version = now_.of[memory_class];
   u32 hash = hash_location(load.arg[0], load.imm, version);
-  for (u32 e = memory_heads_[hash & (memory_heads_.size() - 1)]; e != kNone; e = memory_[e].next)
+  u32 e = memory_heads_[hash & (memory_heads_.size() - 1)];
+  for (u32 n = 0; n < kMaxChain && e != kNone; n++, e = memory_[e].next)
     if (memory_[e].hash == hash && memory_[e].version == version && fits(memory_[e]))
       return memory_[e].value;
   return kNone;
@@ -380,14 +386,17 @@ void Gvn::visit_atomic(Value v) {
 // Forgets what was found in a subtree of the dominator tree.
 void Gvn::undo(const Scope& scope) {
   while (pure_.size() > scope.pure_mark) {
+    tick();
     PureEntry entry = pure_.pop();
     pure_heads_[entry.hash & (pure_heads_.size() - 1)] = entry.next;
   }
   while (memory_.size() > scope.memory_mark) {
+    tick();
     MemoryEntry entry = memory_.pop();
     memory_heads_[entry.hash & (memory_heads_.size() - 1)] = entry.next;
   }
   while (anchor_log_.size() > scope.anchor_mark) {
+    tick();
     AnchorChange change = anchor_log_.pop();
     anchors_[change.root].of = change.before;
   }

@@ -10,7 +10,7 @@ namespace wring::opt {
 namespace {
 
 bool has_loops(const ir::Function& f) {
-  for (const ir::Block& block : f.blocks)
+  for (const ir::Block& block : paced(f.blocks))
     if (block.is_loop_header) return true;
   return false;
 }

@@ -38,8 +38,9 @@ class PhiPass {
 
 Value PhiPass::resolve(Value v) {
   Value root = v;
-  while (replacement_[root] != root) root = replacement_[root];
+  for (; replacement_[root] != root; tick()) root = replacement_[root];
   while (replacement_[v] != root) {
+    tick();
     Value next = replacement_[v];
     replacement_[v] = root;
     v = next;
@@ -56,7 +57,7 @@ bool PhiPass::add_use(Value arg, Value phi) {
 // What the phi merges besides itself, or kNone if that is not one value.
 Value PhiPass::only_argument(Value phi) {
   Value same = kNone;
-  for (Value arg : f_->args(phi)) {
+  for (Value arg : ticking(f_->args(phi))) {
     arg = resolve(arg);
     if (arg == phi || arg == same) continue;
     if (same != kNone) return kNone;
@@ -70,6 +71,7 @@ void PhiPass::replace(Value phi, Value same) {
   replacement_[phi] = same;
   u32* end = &first_use_[phi];
   while (*end != kNone) {
+    tick();
     Use& use = uses_[*end];
     if (replacement_[use.phi] != use.phi) {
       *end = use.next;
@@ -91,23 +93,24 @@ bool PhiPass::run() {
   first_use_ = scratch_->make_array<u32>(values);
   queued_ = scratch_->make_array<u8>(values);
   if (!replacement_.data() || !first_use_.data() || !queued_.data()) return false;
-  for (Value v = 0; v < values; v++) {
+  for (Value v = 0; v < values; v++, tick()) {
     replacement_[v] = v;
     first_use_[v] = kNone;
   }
-  for (const Block& block : f_->blocks)
-    for (Value v : block.insts) {
+  for (const Block& block : paced(f_->blocks))
+    for (Value v : paced(block.insts)) {
       if (f_->insts[v].op != Op::kPhi) break;
       if (!work_.push(v)) return false;
       queued_[v] = 1;
       // Only phis are looked at again when their arguments change.
-      for (Value arg : f_->args(v))
+      for (Value arg : ticking(f_->args(v)))
         if (f_->insts[arg].op == Op::kPhi && !add_use(arg, v)) return false;
     }
   bool changed = false;
   while (!work_.empty()) {
+    tick();
     again_.clear();
-    for (Value phi : work_) {
+    for (Value phi : paced(work_)) {
       queued_[phi] = 0;
       if (replacement_[phi] != phi) continue;
       Value same = only_argument(phi);
@@ -119,11 +122,11 @@ bool PhiPass::run() {
     swap(work_, again_);
   }
   if (!changed) return true;
-  for (Block& block : f_->blocks) {
+  for (Block& block : paced(f_->blocks)) {
     u32 kept = 0;
-    for (Value v : block.insts) {
+    for (Value v : paced(block.insts)) {
       if (replacement_[v] != v) continue;
-      for (Value& arg : f_->args(v)) arg = resolve(arg);
+      f_->for_each_arg(v, [&](Value& arg) { arg = resolve(arg); });
       block.insts[kept++] = v;
     }
     if (!block.insts.resize(kept)) return false;

@@ -54,10 +54,10 @@ Err EditWriter::add_stores() {
     return moves_.push(
         {PendingMove::kCopy, MovePhase::kStoreDef, inst, {scan_.def_reg[v], v}, {kNoPReg, v}});
   };
-  for (const LirBlock& block : f_.blocks) {
-    for (VReg param : block.params)
+  for (const LirBlock& block : paced(f_.blocks)) {
+    for (VReg param : ticking(block.params))
       if (!store(param, block.begin)) return Err::kNoMemory;
-    for (u32 i = block.begin; i < block.end; i++)
+    for (u32 i = block.begin; i < block.end; i++, tick())
       for (const Operand& op : f_.operands_of(i)) {
         if (op.kind != OperandKind::kDef || !store_after_def(op.vreg)) continue;
         WRING_ASSERT(i + 1 < block.end);  // terminators define at most temporaries
@@ -72,8 +72,8 @@ Err EditWriter::link() {
   first_ = arena_->make_array<u32>(f_.insts.size());
   next_ = arena_->make_array<u32>(usize{moves_.size()});
   if (!first_.data() || (moves_.size() && !next_.data())) return Err::kNoMemory;
-  for (u32& first : first_) first = kNone;
-  for (u32 i = moves_.size(); i-- > 0;) {
+  fill(first_, kNone);
+  for (u32 i = moves_.size(); i-- > 0; tick()) {
     next_[i] = first_[moves_[i].inst];
     first_[moves_[i].inst] = i;
   }
@@ -98,7 +98,7 @@ Err EditWriter::add(const PendingMove& move) {
 // Recomputed values come last: their registers may still be sources of the other moves.
 Err EditWriter::flush(u32 inst, u32* slot_count) {
   if (!transfers_.empty()) TRY(resolver_.resolve(inst, transfers_.span(), slot_count, edits_));
-  for (const PendingMove& move : remats_) {
+  for (const PendingMove& move : paced(remats_)) {
     const VRegInfo& info = f_.vregs[move.from.vreg];
     Allocation to = {Allocation::kReg, move.to.reg};
     Edit edit = {Edit::kRemat, info.slot_bytes, info.cls, inst, {}, to, info.remat};
@@ -118,13 +118,13 @@ Err EditWriter::run(const RegEnv& env, u32* slot_count) {
   if (moves_.empty()) return Err::kOk;
   TRY(link());
   TRY(resolver_.init(env, arena_, *slot_count));
-  for (u32 inst = 0; inst < f_.insts.size(); inst++) {
+  for (u32 inst = 0; inst < f_.insts.size(); inst++, tick()) {
     u32 phases = 0;
     for (u32 i = first_[inst]; i != kNone; i = next_[i])
       phases |= 1u << static_cast<u32>(moves_[i].phase);
     for (; phases; phases &= phases - 1) {
       MovePhase phase = static_cast<MovePhase>(count_trailing_zeros(phases));
-      for (u32 i = first_[inst]; i != kNone; i = next_[i])
+      for (u32 i = first_[inst]; i != kNone; i = next_[i], tick())
         if (moves_[i].phase == phase) TRY(add(moves_[i]));
       TRY(flush(inst, slot_count));
     }
@@ -137,10 +137,10 @@ RegMask written_registers(const LirFunction& f, const AllocationResult& result) 
   auto add = [&](Allocation a) {
     if (a.kind == Allocation::kReg) used |= bit(static_cast<PReg>(a.index));
   };
-  for (const LirInst& inst : f.insts) used |= inst.clobbers;
-  for (u32 k = 0; k < f.operands.size(); k++)
+  for (const LirInst& inst : paced(f.insts)) used |= inst.clobbers;
+  for (u32 k = 0; k < f.operands.size(); k++, tick())
     if (f.operands[k].kind == OperandKind::kDef) add(result.operands[k]);
-  for (const Edit& edit : result.edits) {
+  for (const Edit& edit : paced(result.edits)) {
     add(edit.to);
     if (edit.kind == Edit::kSwap) add(edit.from);
   }
@@ -163,7 +163,7 @@ Err allocate_in(const LirFunction& f, const RegEnv& env, AllocationResult* out, 
   TRY(EditWriter(f, *scan_result, slots, &edits).run(env, &out->slots));
   out->edits = edits.span();
   out->operands = scan_result->operands;
-  for (Allocation& a : out->operands)
+  for (Allocation& a : paced(out->operands))
     if (a.kind == Allocation::kSlot) a.index = slots.slot[a.index];
   out->used = written_registers(f, *out);
   return Err::kOk;

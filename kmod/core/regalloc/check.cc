@@ -180,9 +180,9 @@ Err Checker::init() {
   preds_.init(arena_);
   if (!units_.data() || !history_.data() || !nodes_.data() || !params_.data())
     return Err::kNoMemory;
-  for (BlockIndex b = 0; b < blocks; b++) {
+  for (BlockIndex b = 0; b < blocks; b++, tick()) {
     const LirBlock& block = f_.blocks[b];
-    for (u32 i = 0; i < block.params.size(); i++) params_[block.params[i]] = {b, i + 1};
+    for (u32 i = 0; i < block.params.size(); i++, tick()) params_[block.params[i]] = {b, i + 1};
   }
   return grow_table();
 }
@@ -190,13 +190,13 @@ Err Checker::init() {
 // Makes the trees. A block whose predecessor comes later can as well be a root.
 void Checker::plant() {
   u32 blocks = f_.blocks.size();
-  for (Node& node : nodes_) node = {kNone, 0, 0, kNone, kNone, 0};
-  for (BlockIndex b = 0; b < blocks; b++) {
+  fill(nodes_, Node{kNone, 0, 0, kNone, kNone, 0});
+  for (BlockIndex b = 0; b < blocks; b++, tick()) {
     const LirBlock& block = f_.blocks[b];
     Node& node = nodes_[b];
     node.preds = preds_.size();
     // node.last of a predecessor is free as a mark yet: the last block it was listed for, plus one.
-    for (BlockIndex pred : block.preds) {
+    for (BlockIndex pred : ticking(block.preds)) {
       if (nodes_[pred].last == b + 1) continue;
       nodes_[pred].last = b + 1;
       out_of_memory_ |= !preds_.push(pred);
@@ -218,10 +218,10 @@ Err Checker::run() {
   TRY(init());
   plant();
   if (out_of_memory_) return Err::kNoMemory;
-  for (BlockIndex b = 0; b < f_.blocks.size(); b++)
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick(16))
     if (nodes_[b].root == b) TRY(walk_tree(b));
   TRY(find_changes());
-  while (!work_.empty()) TRY(follow(work_.pop()));
+  for (; !work_.empty(); tick(64)) TRY(follow(work_.pop()));
   return Err::kOk;
 }
 
@@ -232,15 +232,15 @@ Err Checker::check_shape() {
   mentioned_ = allowed_;
   for (PReg reg : env_.scratch)
     if (reg != kNoPReg) mentioned_ |= bit(reg);
-  for (const Operand& op : f_.operands)
+  for (const Operand& op : paced(f_.operands))
     if (op.constraint == Constraint::kFixed) mentioned_ |= bit(op.reg);
   if (result_.operands.size() != f_.operands.size()) return fail("operands are missing");
   first_edit_ = arena_->make_array<u32>(usize{f_.insts.size()} + 1);
   if (!first_edit_.data()) return Err::kNoMemory;
   u32 at = 0;
-  for (inst_ = 0; inst_ < f_.insts.size(); inst_++) {
+  for (inst_ = 0; inst_ < f_.insts.size(); inst_++, tick(4)) {
     first_edit_[inst_] = at;
-    for (; at < result_.edits.size() && result_.edits[at].inst == inst_; at++)
+    for (; at < result_.edits.size() && result_.edits[at].inst == inst_; at++, tick())
       TRY(check_edit(result_.edits[at]));
     TRY(check_operands());
     TRY(check_overlaps());
@@ -325,7 +325,7 @@ Err Checker::check_overlaps() {
   const LirInst& inst = f_.insts[inst_];
   Span<Operand> operands = f_.operands_of(inst_);
   auto place = [&](u32 k) { return result_.operands[inst.operands + k]; };
-  for (u32 d = 0; d < operands.size(); d++) {
+  for (u32 d = 0; d < operands.size(); d++, tick()) {
     if (operands[d].kind != OperandKind::kDef) continue;
     for (u32 k = 0; k < operands.size(); k++) {
       const Operand& other = operands[k];
@@ -384,8 +384,8 @@ Err Checker::grow_table() {
   Span<Demand> old = table_;
   table_ = arena_->make_array<Demand>(old.empty() ? 64 : usize{old.size()} * 2);
   if (!table_.data()) return Err::kNoMemory;
-  for (Demand& d : table_) d.root = kNone;
-  for (const Demand& d : old)
+  for (Demand& d : paced(table_)) d.root = kNone;
+  for (const Demand& d : paced(old))
     if (d.root != kNone) *find(d.root, d.unit) = d;
   return Err::kOk;
 }
@@ -420,7 +420,7 @@ Err Checker::demand(u32 unit, VReg vreg, Source source) {
 Err Checker::walk_tree(BlockIndex root) {
   root_ = root;
   tree_++;
-  for (BlockIndex b = root; b != kNone;) {
+  for (BlockIndex b = root; b != kNone; tick()) {
     if (!open_.push({b, undo_.size()})) return Err::kNoMemory;
     TRY(walk_block(b));
     b = nodes_[b].child;
@@ -428,6 +428,7 @@ Err Checker::walk_tree(BlockIndex root) {
       Visit done = open_.pop();
       nodes_[done.block].last = walked_;
       while (undo_.size() > done.undo) {
+        tick();
         Undo undo = undo_.pop();
         units_[undo.unit] = undo.before;
       }
@@ -441,12 +442,12 @@ Err Checker::walk_block(BlockIndex b) {
   const LirBlock& block = f_.blocks[b];
   nodes_[b].number = ++walked_;
   written_.clear();
-  for (u32 i = block.begin; i < block.end; i++) {
+  for (u32 i = block.begin; i < block.end; i++, tick(8)) {
     inst_ = i;
-    for (u32 e = first_edit_[i]; e < first_edit_[i + 1]; e++) do_edit(result_.edits[e]);
+    for (u32 e = first_edit_[i]; e < first_edit_[i + 1]; e++, tick()) do_edit(result_.edits[e]);
     TRY(instruction());
   }
-  for (u32 unit : written_)
+  for (u32 unit : paced(written_))
     out_of_memory_ |= !writes_.push({unit, walked_, units_[unit].source, kNone});
   return out_of_memory_ ? Err::kNoMemory : Err::kOk;
 }
@@ -457,10 +458,10 @@ Err Checker::find_changes() {
   changes_ = arena_->make_array<Change>(2 * usize{writes_.size()});
   Span<u32> last = arena_->make_array<u32>(usize{walked_} + 1);  // by number of the block
   if ((!writes_.empty() && !changes_.data()) || !last.data()) return Err::kNoMemory;
-  for (const Node& node : nodes_) last[node.number] = node.last;
-  for (const Write& write : writes_) history_[write.unit].end += 2;
+  for (const Node& node : paced(nodes_)) last[node.number] = node.last;
+  for (const Write& write : paced(writes_)) history_[write.unit].end += 2;
   u32 changes = 0;
-  for (History& history : history_) {
+  for (History& history : paced(history_)) {
     u32 begin = changes;
     changes += history.end;
     history = {begin, begin, kNone};
@@ -468,20 +469,21 @@ Err Checker::find_changes() {
   auto end_writes = [&](History* history, u32 block) {  // those that do not reach that block
     auto over = [&](u32 write) { return last[writes_[write].block] + 1; };
     while (history->write != kNone && over(history->write) <= block) {
+      tick();
       u32 from = over(history->write);
       history->write = writes_[history->write].outer;
       u32 to = history->write == kNone ? block : min(block, over(history->write));
       if (from < to) changes_[history->end++] = {from, history->write};
     }
   };
-  for (u32 i = 0; i < writes_.size(); i++) {
+  for (u32 i = 0; i < writes_.size(); i++, tick()) {
     History& history = history_[writes_[i].unit];
     end_writes(&history, writes_[i].block);
     writes_[i].outer = history.write;
     history.write = i;
     changes_[history.end++] = {writes_[i].block, i};
   }
-  for (History& history : history_) end_writes(&history, walked_ + 1);
+  for (History& history : paced(history_)) end_writes(&history, walked_ + 1);
   return Err::kOk;
 }
 
@@ -502,10 +504,11 @@ Err Checker::analyze_flow() {
   write_order_ = arena_->make_array<u32>(usize{changes_.size()} + 1);
   Span<u32> numbers = arena_->make_array<u32>(usize{walked_} + 1);  // by number in the walk
   if (!write_order_.data() || !numbers.data()) return Err::kNoMemory;
-  for (BlockIndex b = 0; b < nodes_.size(); b++) numbers[nodes_[b].number] = flow_.number(b);
-  for (u32 unit = kFirstSlot; unit < history_.size(); unit++) {
+  for (BlockIndex b = 0; b < nodes_.size(); b++, tick())
+    numbers[nodes_[b].number] = flow_.number(b);
+  for (u32 unit = kFirstSlot; unit < history_.size(); unit++, tick()) {
     const History& history = history_[unit];
-    for (u32 i = history.begin; i < history.end; i++) {
+    for (u32 i = history.begin; i < history.end; i++, tick()) {
       u32 write = changes_[i].write;
       write_order_[i] = write == kNone ? kNone : numbers[writes_[write].block];
     }
@@ -556,7 +559,7 @@ Err Checker::follow(const Demand& wanted) {
   const Param& param = params_[wanted.vreg];
   bool defines = param.index && param.block == wanted.root;
   u32 end = wanted.root + 1 < nodes_.size() ? nodes_[wanted.root + 1].preds : preds_.size();
-  for (u32 i = nodes_[wanted.root].preds; i < end; i++) {
+  for (u32 i = nodes_[wanted.root].preds; i < end; i++, tick()) {
     BlockIndex pred = preds_[i];
     TRY(demand_at_end(pred, defines ? f_.blocks[pred].args[param.index - 1] : wanted.vreg));
   }

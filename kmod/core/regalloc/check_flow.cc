@@ -35,7 +35,7 @@ Err FlowInfo::init(const LirFunction& f, Arena* arena) {
   if (!number_.data() || !loop_end_.data() || !sort(arena) || !find_dominators(arena))
     return Err::kNoMemory;
   if (!is_reducible()) {
-    for (u32& number : number_) number = kNone;
+    fill(number_, kNone);
     return Err::kOk;
   }
   return find_loops(arena) && assign_numbers(arena) ? Err::kOk : Err::kNoMemory;
@@ -50,10 +50,11 @@ bool FlowInfo::sort(Arena* arena) {
   Vec<Visit> open(arena);
   Span<BlockIndex> order = arena->make_array<BlockIndex>(number_.size());
   if (!order.data() || !open.push({0, 0})) return false;
-  for (u32& number : number_) number = kNone;
+  fill(number_, kNone);
   number_[0] = 0;
   u32 first = order.size();
   while (!open.empty()) {
+    tick();
     Visit& visit = open.back();
     const LirBlock& block = f_->blocks[visit.block];
     if (visit.next == block.succs.size()) {
@@ -66,15 +67,15 @@ bool FlowInfo::sort(Arena* arena) {
     if (!open.push({succ, 0})) return false;
   }
   order_ = order.slice(first, order.size() - first);
-  for (u32 i = 0; i < order_.size(); i++) number_[order_[i]] = i;
+  for (u32 i = 0; i < order_.size(); i++, tick()) number_[order_[i]] = i;
   return true;
 }
 
 bool FlowInfo::find_dominators(Arena* arena) {
   if (!dominators_.init(arena, number_.size())) return false;
-  for (BlockIndex b : order_) {
+  for (BlockIndex b : paced(order_)) {
     BlockIndex parent = kNone;
-    for (BlockIndex pred : f_->blocks[b].preds) {
+    for (BlockIndex pred : ticking(f_->blocks[b].preds)) {
       if (number_[pred] >= number_[b]) continue;  // an edge back, or unreachable
       parent = parent == kNone ? pred : dominators_.common_ancestor(parent, pred);
     }
@@ -85,8 +86,8 @@ bool FlowInfo::find_dominators(Arena* arena) {
 
 // Whether edges back lead to dominators only.
 bool FlowInfo::is_reducible() const {
-  for (BlockIndex b : order_)
-    for (BlockIndex pred : f_->blocks[b].preds)
+  for (BlockIndex b : paced(order_))
+    for (BlockIndex pred : ticking(f_->blocks[b].preds))
       if (is_back_edge(pred, b) && !dominators_.is_ancestor(b, pred)) return false;
   return true;
 }
@@ -97,23 +98,24 @@ bool FlowInfo::find_loops(Arena* arena) {
   Span<BlockIndex> outermost = arena->make_array<BlockIndex>(number_.size());
   Vec<BlockIndex> work(arena);
   if (!loop_of_.data() || !outermost.data()) return false;
-  for (BlockIndex b = 0; b < number_.size(); b++) loop_of_[b] = kNone, outermost[b] = b;
+  for (BlockIndex b = 0; b < number_.size(); b++, tick()) loop_of_[b] = kNone, outermost[b] = b;
   auto find = [&](BlockIndex b) {  // the outermost loop around b yet
     while (outermost[b] != b) b = outermost[b] = outermost[outermost[b]];
     return b;
   };
-  for (u32 i = order_.size(); i-- > 0;) {
+  for (u32 i = order_.size(); i-- > 0; tick()) {
     BlockIndex header = order_[i];
-    for (BlockIndex pred : f_->blocks[header].preds) {
+    for (BlockIndex pred : ticking(f_->blocks[header].preds)) {
       if (!is_back_edge(pred, header)) continue;
       loop_end_[header] = 1;
       if (!work.push(pred)) return false;
     }
     while (!work.empty()) {
+      tick();
       BlockIndex b = find(work.pop());
       if (b == header) continue;
       loop_of_[b] = outermost[b] = header;
-      for (BlockIndex pred : f_->blocks[b].preds)
+      for (BlockIndex pred : ticking(f_->blocks[b].preds))
         if (number_[pred] != kNone && !work.push(pred)) return false;
     }
   }
@@ -127,13 +129,13 @@ bool FlowInfo::assign_numbers(Arena* arena) {
   Span<u32> size = arena->make_array<u32>(blocks);
   Span<u32> next = arena->make_array<u32>(blocks);  // free number in the loop
   if (!size.data() || !next.data() || !loops_.init(arena, blocks)) return false;
-  for (u32 i = order_.size(); i-- > 0;) {
+  for (u32 i = order_.size(); i-- > 0; tick()) {
     BlockIndex b = order_[i], loop = loop_of_[b];
     size[b]++;
     if (loop != kNone) size[loop] += size[b];
   }
   u32 outside = 0;
-  for (BlockIndex b : order_) {
+  for (BlockIndex b : paced(order_)) {
     BlockIndex loop = loop_of_[b];
     u32& free = loop == kNone ? outside : next[loop];
     number_[b] = free;

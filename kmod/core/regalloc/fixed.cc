@@ -16,7 +16,7 @@ RegMask claims_of(const LirFunction& f, u32 inst) {
 
 Err FixedIndex::init(const LirFunction& f, const Liveness& live, RegMask mask, Arena* arena) {
   u32 count[kPRegCount + 1] = {};
-  for (u32 i = 0; i < f.insts.size(); i++) {
+  for (u32 i = 0; i < f.insts.size(); i++, tick()) {
     for (RegMask rest = claims_of(f, i) & mask; rest; rest &= rest - 1)
       count[count_trailing_zeros(rest)]++;
     count[kCalls] += f.insts[i].is_call ? 1 : 0;
@@ -31,8 +31,8 @@ Err FixedIndex::init(const LirFunction& f, const Liveness& live, RegMask mask, A
     claim.inst = inst;
     claims_[r][cursor_[r]].before = claim.before + weight;
   };
-  for (BlockIndex b = 0; b < f.blocks.size(); b++)
-    for (u32 i = f.blocks[b].begin; i < f.blocks[b].end; i++) {
+  for (BlockIndex b = 0; b < f.blocks.size(); b++, tick())
+    for (u32 i = f.blocks[b].begin; i < f.blocks[b].end; i++, tick()) {
       u64 weight = live.blocks[b].weight;
       for (RegMask rest = claims_of(f, i) & mask; rest; rest &= rest - 1) {
         u32 r = count_trailing_zeros(rest);

@@ -36,7 +36,7 @@ class FixedIndex {
   static constexpr u32 kCalls = kPRegCount;
   u32 advance(u32 list) {
     u32& cursor = cursor_[list];
-    while (claims_[list][cursor].inst < at_) cursor++;
+    for (; claims_[list][cursor].inst < at_; cursor++) tick();
     return cursor;
   }
   u64 weight_until(u32 list, u32 end);

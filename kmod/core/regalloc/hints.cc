@@ -31,7 +31,7 @@ Err Hints::init(const LirFunction& f, const Liveness& live, Arena* arena) {
   if (!becomes_.data() || !use_weight_.data() || !fixed_weight_.data() || !grouped_.data() ||
       !fixed_.data() || !tied_.data() || !parent_.data())
     return Err::kNoMemory;
-  for (u32 v = 0; v < count; v++) {
+  for (u32 v = 0; v < count; v++, tick()) {
     fixed_[v] = tied_[v] = kNoPReg;
     parent_[v] = v;
   }
@@ -39,18 +39,18 @@ Err Hints::init(const LirFunction& f, const Liveness& live, Arena* arena) {
     fixed_[v] = fixed_[from];
     fixed_weight_[v] = fixed_weight_[from];
   };
-  for (BlockIndex b = f.blocks.size(); b-- > 0;) {
+  for (BlockIndex b = f.blocks.size(); b-- > 0; tick()) {
     const LirBlock& block = f.blocks[b];
     if (!block.args.empty()) {
       const LirBlock& succ = f.blocks[block.succs[0]];
-      for (u32 i = 0; i < block.args.size(); i++) {
+      for (u32 i = 0; i < block.args.size(); i++, tick()) {
         tie(block.args[i], succ.params[i]);
         if (live.arg_next[live.blocks[b].first_arg + i] == kDead)
           becomes_[block.args[i]] = succ.params[i] + 1;
         if (fixed_[block.args[i]] == kNoPReg) inherit(block.args[i], succ.params[i]);
       }
     }
-    for (u32 i = block.end; i-- > block.begin;) {
+    for (u32 i = block.end; i-- > block.begin; tick()) {
       Span<Operand> operands = f.operands_of(i);
       for (const Operand& op : operands) {
         if (op.kind != OperandKind::kDef || op.constraint != Constraint::kReuse) continue;

@@ -77,9 +77,10 @@ struct LirBlock {
 
 // The predecessor that all edges come from, or kNone.
 inline BlockIndex only_pred(const LirBlock& block) {
-  for (BlockIndex pred : block.preds)
-    if (pred != block.preds[0]) return kNone;
-  return block.preds.empty() ? kNone : block.preds[0];
+  if (block.preds.empty()) return kNone;
+  for (u32 i = 1; i < block.preds.size(); i++, tick())
+    if (block.preds[i] != block.preds[0]) return kNone;
+  return block.preds[0];
 }
 
 // Blocks are in emission order, which is a reverse post-order with contiguous loops (each of whose blocks can get back

@@ -97,9 +97,9 @@ Err Builder::run() {
   TRY(sweep_to_fixpoint(&done));
   if (!done) {
     out_->precise = false;
-    for (BlockLiveness& block : out_->blocks) block.in = {};
+    for (BlockLiveness& block : paced(out_->blocks)) block.in = {};
     TRY(find_globals());
-    for (BlockIndex b = 0; b < f_.blocks.size(); b++) {
+    for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick()) {
       bool grew;
       TRY(walk(b, &grew));
     }
@@ -114,7 +114,7 @@ Err Builder::allocate() {
   u32 params = 0, args = 0;
   out_->blocks = arena_->make_array<BlockLiveness>(blocks);
   if (!out_->blocks.data()) return Err::kNoMemory;
-  for (BlockIndex b = 0; b < blocks; b++) {
+  for (BlockIndex b = 0; b < blocks; b++, tick()) {
     const LirBlock& block = f_.blocks[b];
     u32 weight = kUnitWeight << (3 * min(block.loop_depth, kMaxWeightDepth));
     out_->blocks[b].weight = block.is_cold ? max(weight / 256, 1u) : weight;
@@ -141,7 +141,7 @@ Err Builder::allocate() {
       !out_->ranges.data() || !stamp_.data() || !next_.data() || !global_.data() ||
       !post_order_.data() || !post_index_.data() || !parent_.data() || !dirty_.data())
     return Err::kNoMemory;
-  for (LiveRange& range : out_->ranges) range = LiveRange();
+  fill(out_->ranges, LiveRange());
   return Err::kOk;
 }
 
@@ -152,11 +152,12 @@ Err Builder::order_blocks() {
   };
   Vec<Visit> stack(arena_);
   u32 count = 0;
-  for (u32& index : post_index_) index = kNone;
+  fill(post_index_, kNone);
   constexpr u32 kOnStack = kNone - 1;
   if (!stack.push({0, 0})) return Err::kNoMemory;
   post_index_[0] = kOnStack;
   while (!stack.empty()) {
+    tick();
     Visit& top = stack.back();
     const LirBlock& block = f_.blocks[top.block];
     if (top.next_succ == block.succs.size()) {
@@ -171,7 +172,7 @@ Err Builder::order_blocks() {
     if (!stack.push({succ, 0})) return Err::kNoMemory;
   }
   // Blocks that cannot be reached are not live into anything; they still need their local information.
-  for (BlockIndex b = 0; b < f_.blocks.size(); b++)
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick())
     if (post_index_[b] == kNone) {
       post_index_[b] = count;
       post_order_[count++] = b;
@@ -182,7 +183,7 @@ Err Builder::order_blocks() {
 // Nesting of the loops that are contiguous in block order.
 void Builder::find_parents() {
   BlockIndex open = kNone;  // innermost header whose loop contains the current block
-  for (BlockIndex b = 0; b < f_.blocks.size(); b++) {
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick()) {
     while (open != kNone && b >= f_.blocks[open].loop_end) open = parent_[open];
     parent_[b] = kNone;
     if (f_.blocks[b].loop_end > b) {
@@ -193,10 +194,10 @@ void Builder::find_parents() {
 }
 
 Err Builder::sweep_to_fixpoint(bool* done) {
-  for (u8& dirty : dirty_) dirty = 1;
+  fill(dirty_, 1);
   for (u32 sweep = 0; sweep < kMaxSweeps; sweep++) {
     bool again = false;
-    for (u32 i = 0; i < post_order_.size(); i++) {
+    for (u32 i = 0; i < post_order_.size(); i++, tick()) {
       BlockIndex b = post_order_[i];
       if (!dirty_[b]) continue;
       dirty_[b] = 0;
@@ -204,14 +205,14 @@ Err Builder::sweep_to_fixpoint(bool* done) {
       TRY(walk(b, &grew));
       if (entries_ > max_entries_) return Err::kOk;
       if (!grew) continue;
-      for (BlockIndex pred : f_.blocks[b].preds) {
+      for (BlockIndex pred : ticking(f_.blocks[b].preds)) {
         dirty_[pred] = 1;
         again = again || post_index_[pred] <= i;
       }
     }
     if (sweep == 0) {
       bool loops = false;
-      for (BlockIndex b = 0; b < f_.blocks.size(); b++)
+      for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick())
         if (f_.blocks[b].loop_header != kNone) {
           dirty_[b] = 1;  // also to learn the distances around the back edges
           loops = true;
@@ -228,7 +229,7 @@ Err Builder::sweep_to_fixpoint(bool* done) {
 }
 
 Err Builder::merge_parents() {
-  for (BlockIndex b = 0; b < f_.blocks.size(); b++) {
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick()) {
     if (f_.blocks[b].loop_end <= b || parent_[b] == kNone) continue;
     epoch_++;
     list_.clear();
@@ -236,13 +237,13 @@ Err Builder::merge_parents() {
     u32 before = out_->blocks[b].in.size();
     cold_ = f_.blocks[b].is_cold;
     u32 point = 2 * f_.blocks[b].begin;
-    for (const LiveIn& in : out_->blocks[b].in) add(in.vreg, in.distance, point);
-    for (const LiveIn& in : out_->blocks[parent_[b]].in)
+    for (const LiveIn& in : paced(out_->blocks[b].in)) add(in.vreg, in.distance, point);
+    for (const LiveIn& in : paced(out_->blocks[parent_[b]].in))
       if (!live(in.vreg)) add(in.vreg, far_add(in.distance, kLoopExit), point);
     bool grew;
     TRY(store_live_in(b, &grew));
     if (out_->blocks[b].in.size() == before) continue;
-    for (BlockIndex pred : f_.blocks[b].preds) dirty_[pred] = 1;
+    for (BlockIndex pred : ticking(f_.blocks[b].preds)) dirty_[pred] = 1;
     if (entries_ > max_entries_) return Err::kOk;
   }
   return Err::kOk;
@@ -254,10 +255,10 @@ void Builder::flow_in(BlockIndex b) {
   BlockLiveness& info = out_->blocks[b];
   u32 length = block.end - block.begin;
   info.call_distance = kDead;
-  for (BlockIndex succ : block.succs) {
+  for (BlockIndex succ : ticking(block.succs)) {
     const BlockLiveness& next = out_->blocks[succ];
     u32 offset = length + edge_cost(b, succ);
-    for (const LiveIn& in : next.in) {
+    for (const LiveIn& in : paced(next.in)) {
       u32 distance = far_add(in.distance, offset);
       if (!live(in.vreg) || distance < next_[in.vreg]) add(in.vreg, distance, 2 * block.end);
     }
@@ -277,11 +278,11 @@ Err Builder::walk(BlockIndex b, bool* grew) {
   if (out_->precise) flow_in(b);
   for (u32 c = 0; c < 2; c++) info.pressure[c] = count_[c], info.crossing[c] = 0;
 
-  for (u32 i = 0; i < block.args.size(); i++)
+  for (u32 i = 0; i < block.args.size(); i++, tick())
     out_->arg_next[info.first_arg + i] = next_of(block.args[i]);
-  for (VReg arg : block.args) add(arg, length - 1, 2 * block.end - 1);
+  for (VReg arg : ticking(block.args)) add(arg, length - 1, 2 * block.end - 1);
 
-  for (u32 i = block.end; i-- > block.begin;) {
+  for (u32 i = block.end; i-- > block.begin; tick()) {
     const LirInst& inst = f_.insts[i];
     Span<Operand> operands = f_.operands_of(i);
     u32 defined[2] = {};
@@ -305,7 +306,7 @@ Err Builder::walk(BlockIndex b, bool* grew) {
       if (op.kind == OperandKind::kUse) add(op.vreg, i - block.begin, 2 * i + 1 + op.other);
     for (u32 c = 0; c < 2; c++) info.pressure[c] = max(info.pressure[c], count_[c]);
   }
-  for (u32 i = 0; i < block.params.size(); i++)
+  for (u32 i = 0; i < block.params.size(); i++, tick())
     out_->param_next[info.first_param + i] = remove(block.params[i], 2 * block.begin);
   if (!listed_) return Err::kNoMemory;
   if (!out_->precise) {
@@ -328,7 +329,7 @@ Err Builder::store_live_in(BlockIndex b, bool* grew) {
   }
   info.in = info.in.slice(0, count);
   u32 at = 0;
-  for (VReg v : list_) {
+  for (VReg v : paced(list_)) {
     if (!live(v)) continue;
     info.in[at++] = {v, next_[v]};
     extend(v, 2 * f_.blocks[b].begin);
@@ -340,15 +341,15 @@ Err Builder::store_live_in(BlockIndex b, bool* grew) {
 Err Builder::find_globals() {
   Span<BlockIndex> home = arena_->make_array<BlockIndex>(usize{f_.vregs.size()} + 1);
   if (!home.data()) return Err::kNoMemory;
-  for (BlockIndex b = 0; b < f_.blocks.size(); b++) {
-    for (VReg param : f_.blocks[b].params) home[param] = b;
-    for (u32 i = f_.blocks[b].begin; i < f_.blocks[b].end; i++)
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick()) {
+    for (VReg param : ticking(f_.blocks[b].params)) home[param] = b;
+    for (u32 i = f_.blocks[b].begin; i < f_.blocks[b].end; i++, tick())
       for (const Operand& op : f_.operands_of(i))
         if (op.kind == OperandKind::kDef) home[op.vreg] = b;
   }
-  for (BlockIndex b = 0; b < f_.blocks.size(); b++) {
-    for (VReg arg : f_.blocks[b].args) global_[arg] |= home[arg] != b;
-    for (u32 i = f_.blocks[b].begin; i < f_.blocks[b].end; i++)
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick()) {
+    for (VReg arg : ticking(f_.blocks[b].args)) global_[arg] |= home[arg] != b;
+    for (u32 i = f_.blocks[b].begin; i < f_.blocks[b].end; i++, tick())
       for (const Operand& op : f_.operands_of(i))
         if (op.kind == OperandKind::kUse) global_[op.vreg] |= home[op.vreg] != b;
   }
@@ -359,8 +360,8 @@ Err Builder::find_globals() {
 // around any of its uses, or everywhere if blocks are not in reverse post-order.
 Err Builder::stretch_ranges() {
   bool ordered = true;
-  for (BlockIndex b = 0; b < f_.blocks.size(); b++)
-    for (BlockIndex succ : f_.blocks[b].succs)
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick())
+    for (BlockIndex succ : ticking(f_.blocks[b].succs))
       ordered = ordered && (succ > b || b < f_.blocks[succ].loop_end);
   u32 end = 0;  // of the outermost loop around the current block
   auto stretch = [&](VReg v) {
@@ -370,12 +371,12 @@ Err Builder::stretch_ranges() {
     range.last = max(range.last, ordered ? end : 2 * f_.insts.size());
     range.hot_last = max(range.hot_last, range.last);
   };
-  for (BlockIndex b = 0; b < f_.blocks.size(); b++) {
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick()) {
     const LirBlock& block = f_.blocks[b];
     if (2 * block.begin >= end)
       end = block.loop_end > b ? 2 * f_.blocks[block.loop_end - 1].end : 2 * block.end;
-    for (VReg arg : block.args) stretch(arg);
-    for (u32 i = block.begin; i < block.end; i++)
+    for (VReg arg : ticking(block.args)) stretch(arg);
+    for (u32 i = block.begin; i < block.end; i++, tick())
       for (const Operand& op : f_.operands_of(i))
         if (op.kind == OperandKind::kUse) stretch(op.vreg);
   }

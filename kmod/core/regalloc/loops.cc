@@ -7,7 +7,7 @@ namespace {
 
 // Pressure and calls of each loop, from its blocks.
 void add_up_pressure(const LirFunction& f, Span<BlockIndex> parents, Span<BlockLiveness> blocks) {
-  for (BlockIndex b = f.blocks.size(); b-- > 0;) {
+  for (BlockIndex b = f.blocks.size(); b-- > 0; tick()) {
     const LirBlock& block = f.blocks[b];
     BlockLiveness& info = blocks[b];
     auto merge = [&](BlockIndex header, const u32* pressure, const u32* crossing, bool calls) {
@@ -46,7 +46,7 @@ class CertainCalls {
   // The same for all hot ways into b, those from earlier blocks or those from later ones.
   bool called_before(BlockIndex header, BlockIndex b, bool earlier) const {
     bool any = false;
-    for (BlockIndex pred : f_.blocks[b].preds) {
+    for (BlockIndex pred : ticking(f_.blocks[b].preds)) {
       if (f_.blocks[pred].is_cold || (pred < b) != earlier) continue;
       if (!called_since(header, pred)) return false;
       any = true;
@@ -60,7 +60,7 @@ class CertainCalls {
 };
 
 void CertainCalls::run() {
-  for (BlockIndex b = 0; b < f_.blocks.size(); b++) {
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick()) {
     BlockIndex header = f_.blocks[b].loop_header;
     if (header == kNone || f_.blocks[b].is_cold) continue;
     BlockLiveness& info = blocks_[b];
@@ -72,7 +72,7 @@ void CertainCalls::run() {
       info.called = info.calls || called_before(header, b, true);
     }
   }
-  for (BlockIndex b = 0; b < f_.blocks.size(); b++)
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick())
     if (f_.blocks[b].loop_header == b) blocks_[b].always_calls = called_before(b, b, false);
 }
 

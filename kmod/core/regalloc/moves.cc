@@ -57,7 +57,7 @@ Allocation MoveResolver::spare_slot(u8 bytes, u32* slots) {
 // hub's original value moves on to the source, which is the next place to fix.
 Err MoveResolver::swap_around(u32 inst, Span<Transfer> moves, u32 start, Vec<Edit>* edits) {
   Allocation hub = moves[start].from;
-  for (u32 i = node(hub).writer;;) {
+  for (u32 i = node(hub).writer;; tick()) {
     Allocation to = moves[i].to, from = moves[i].from;
     node(to).writer = kNone;
     node(from).readers--;
@@ -73,18 +73,19 @@ Err MoveResolver::swap_around(u32 inst, Span<Transfer> moves, u32 start, Vec<Edi
 Err MoveResolver::resolve(u32 inst, Span<Transfer> moves, u32* slots, Vec<Edit>* edits) {
   stamp_++;
   ready_.clear();
-  for (u32 i = 0; i < moves.size(); i++) {
+  for (u32 i = 0; i < moves.size(); i++, tick()) {
     if (moves[i].from == moves[i].to) continue;
     node(moves[i].from).readers++;
     WRING_ASSERT(node(moves[i].to).writer == kNone);
     node(moves[i].to).writer = i;
   }
-  for (u32 i = 0; i < moves.size(); i++)
+  for (u32 i = 0; i < moves.size(); i++, tick())
     if (!(moves[i].from == moves[i].to) && node(moves[i].to).readers == 0)
       failed_ |= !ready_.push(i);
 
   for (u32 next = 0;;) {
     while (!ready_.empty()) {
+      tick();
       u32 i = ready_.pop();
       TRY(emit(inst, moves[i], node(moves[i].from).now, edits));
       done(moves[i]);
@@ -92,12 +93,14 @@ Err MoveResolver::resolve(u32 inst, Span<Transfer> moves, u32* slots, Vec<Edit>*
     if (failed_) return Err::kNoMemory;  // a move is missing that is in no cycle
     // A move that is still pending is part of a cycle in which every place has one reader.
     while (next < moves.size() &&
-           (moves[next].from == moves[next].to || node(moves[next].to).writer != next))
+           (moves[next].from == moves[next].to || node(moves[next].to).writer != next)) {
       next++;
+      tick();
+    }
     if (next == moves.size()) break;
     bool registers = true;
     u32 start = next;  // a move of the cycle, from a register if there is one
-    for (u32 i = next;;) {
+    for (u32 i = next;; tick()) {
       if (moves[i].from.kind == Allocation::kReg)
         start = i;
       else

@@ -35,7 +35,7 @@ Err Scan::init() {
       !reg_of_.data() || !next_.data() || !stored_.data() || !item_of_.data() ||
       !candidate_of_.data() || !edge_reg_.data() || !states_.data())
     return Err::kNoMemory;
-  for (u32 v = 0; v < vregs; v++) {
+  for (u32 v = 0; v < vregs; v++, tick()) {
     reg_of_[v] = edge_reg_[v] = out_->def_reg[v] = kNoPReg;
     item_of_[v] = candidate_of_[v] = kNone;
   }
@@ -51,14 +51,9 @@ Err Scan::init() {
 
 Err Scan::run(Diag* diag) {
   TRY(init());
-  constexpr u32 kYieldInterval = 1u << 16;  // instructions
-  for (BlockIndex b = 0; b < f_.blocks.size(); b++) {
+  for (BlockIndex b = 0; b < f_.blocks.size(); b++, tick(8)) {
     TRY(enter(b));
-    for (u32 i = f_.blocks[b].begin; i < f_.blocks[b].end; i++) {
-      TRY(instruction(i, diag));
-      if (i % kYieldInterval == kYieldInterval - 1 && wring_os_yield())
-        return diag->fail(Err::kInterrupted, kNone, kNone, "interrupted");
-    }
+    for (u32 i = f_.blocks[b].begin; i < f_.blocks[b].end; i++, tick(16)) TRY(instruction(i, diag));
     TRY(leave(b));
     if (failed_) return Err::kNoMemory;
   }

@@ -22,28 +22,28 @@ Err Scan::enter(BlockIndex b) {
   else
     merge(b);
   if (is_header) {
-    for (VReg param : block.params)
+    for (VReg param : ticking(block.params))
       if (out_->def_reg[param] != kNoPReg) loop_regs_[b] |= bit(out_->def_reg[param]);
     for (RegMask rest = occupied_; rest; rest &= rest - 1)
       entered_with_[holder_[count_trailing_zeros(rest)]] = b + 1;
     wanted_ = loop_regs_[b];
   }
   TRY(save_entry(b));
-  for (BlockIndex p : block.preds)
+  for (BlockIndex p : ticking(block.preds))
     if (states_[p].left) resolve_edge(p, b);
   return Err::kOk;
 }
 
 Err Scan::leave(BlockIndex b) {
   TRY(save_exit(b));
-  for (BlockIndex succ : f_.blocks[b].succs)
+  for (BlockIndex succ : ticking(f_.blocks[b].succs))
     if (states_[succ].entered) resolve_edge(b, succ);
   return Err::kOk;
 }
 
 void Scan::inherit(BlockIndex b, BlockIndex pred) {
   for (const RegValue& value : states_[pred].exit) edge_reg_[value.vreg] = value.reg;
-  for (const LiveIn& in : live_.blocks[b].in)
+  for (const LiveIn& in : paced(live_.blocks[b].in))
     if (edge_reg_[in.vreg] != kNoPReg) place(in.vreg, edge_reg_[in.vreg], in.distance);
   for (const RegValue& value : states_[pred].exit) edge_reg_[value.vreg] = kNoPReg;
 }
@@ -54,14 +54,14 @@ Err Scan::save_entry(BlockIndex b) {
   u32 count = count_ones(occupied_);
   state.entry = arena_->make_array<RegValue>(count);
   if (count && !state.entry.data()) return Err::kNoMemory;
-  for (VReg param : f_.blocks[b].params) edge_reg_[param] = reg_of_[param];
+  for (VReg param : ticking(f_.blocks[b].params)) edge_reg_[param] = reg_of_[param];
   u32 at = 0;
   for (RegMask rest = occupied_; rest; rest &= rest - 1) {
     PReg reg = static_cast<PReg>(count_trailing_zeros(rest));
     if (edge_reg_[holder_[reg]] == kNoPReg) state.entry[at++] = {holder_[reg], reg, true};
   }
   state.entry = state.entry.slice(0, at);
-  for (VReg param : f_.blocks[b].params) edge_reg_[param] = kNoPReg;
+  for (VReg param : ticking(f_.blocks[b].params)) edge_reg_[param] = kNoPReg;
   return Err::kOk;
 }
 
@@ -78,7 +78,7 @@ Err Scan::save_exit(BlockIndex b) {
     edge_reg_[holder_[reg]] = static_cast<PReg>(at);
     state.exit[at++] = {holder_[reg], reg, true};
   }
-  for (u32 i = 0; i < block.args.size(); i++)
+  for (u32 i = 0; i < block.args.size(); i++, tick())
     if (live_.arg_next[live_.blocks[b].first_arg + i] == kDead &&
         edge_reg_[block.args[i]] != kNoPReg)
       state.exit[edge_reg_[block.args[i]]].live_after = false;
@@ -108,9 +108,9 @@ void Scan::resolve_edge(BlockIndex pred, BlockIndex succ) {
     PReg reg = edge_reg_[value.vreg];
     if (reg != value.reg) copy(inst, phase, {reg, value.vreg}, {value.reg, value.vreg});
   }
-  for (VReg param : to.params)
+  for (VReg param : ticking(to.params))
     if (out_->def_reg[param] != kNoPReg) busy |= bit(out_->def_reg[param]);
-  for (u32 i = 0; i < to.params.size(); i++)
+  for (u32 i = 0; i < to.params.size(); i++, tick())
     if (live_.param_next[live_.blocks[succ].first_param + i] != kDead)
       pass_argument(from.args[i], to.params[i], inst, phase, busy);
 
@@ -121,7 +121,7 @@ void Scan::resolve_edge(BlockIndex pred, BlockIndex succ) {
       if (value.live_after && edge_reg_[value.vreg] != kNoPReg)
         drop(value.vreg, value.reg, inst, phase, weight);
   } else if (live_.precise) {
-    for (const LiveIn& in : live_.blocks[succ].in)
+    for (const LiveIn& in : paced(live_.blocks[succ].in))
       if (edge_reg_[in.vreg] != kNoPReg) drop(in.vreg, edge_reg_[in.vreg], inst, phase, weight);
   } else {
     for (const RegValue& value : states_[pred].exit)

@@ -67,7 +67,7 @@ void Scan::add_votes(BlockIndex b, BlockIndex pred, bool first_round) {
     }
     cast(value.vreg, value.reg);
   }
-  for (u32 i = 0; i < params.size(); i++) {
+  for (u32 i = 0; i < params.size(); i++, tick()) {
     bool dies = live_.arg_next[live_.blocks[pred].first_arg + i] == kDead;
     if (dies && edge_reg_[args[i]] != kNoPReg) cast(params[i], edge_reg_[args[i]]);
   }
@@ -77,17 +77,17 @@ void Scan::add_votes(BlockIndex b, BlockIndex pred, bool first_round) {
 void Scan::collect_candidates(BlockIndex b) {
   const LirBlock& block = f_.blocks[b];
   const BlockLiveness& info = live_.blocks[b];
-  for (u32 i = 0; i < block.params.size(); i++) {
+  for (u32 i = 0; i < block.params.size(); i++, tick()) {
     u32 next = live_.param_next[info.first_param + i];
     if (live_.precise && next != kDead) candidate(block.params[i], next, true);
   }
-  for (BlockIndex pred : block.preds)
+  for (BlockIndex pred : ticking(block.preds))
     if (counts(pred, b)) add_votes(b, pred, true);
-  for (Candidate& c : candidates_) c.vote_weight = 0;
-  for (BlockIndex pred : block.preds)
+  for (Candidate& c : paced(candidates_)) c.vote_weight = 0;
+  for (BlockIndex pred : ticking(block.preds))
     if (counts(pred, b)) add_votes(b, pred, false);
   bool is_header = block.loop_header == b;
-  for (const LiveIn& in : info.in)
+  for (const LiveIn& in : paced(info.in))
     if (candidate_of_[in.vreg] != kNone || (is_header && in.distance < kLoopExit))
       candidate(in.vreg, in.distance, false);
 }
@@ -127,11 +127,11 @@ void Scan::select(BlockIndex b, RegClass cls) {
   u32 c = static_cast<u32>(cls);
   u32 room = (cls == RegClass::kInt ? env_.int_regs : env_.vec_regs).size();
   u32 total = 0;
-  for (BlockIndex pred : f_.blocks[b].preds)
+  for (BlockIndex pred : ticking(f_.blocks[b].preds))
     if (counts(pred, b)) total = saturating_add(total, live_.blocks[pred].weight);
   chosen_[c].clear();
   survivors_[c].clear();
-  for (u32 i = 0; i < candidates_.size(); i++) {
+  for (u32 i = 0; i < candidates_.size(); i++, tick()) {
     const Candidate& value = candidates_[i];
     if (f_.vregs[value.vreg].cls != cls || value.distance == kDead) continue;
     if (value.available == total || worth_reloading(b, value))
@@ -145,11 +145,11 @@ void Scan::select_for_loop(BlockIndex b, RegClass cls) {
   u32 c = static_cast<u32>(cls);
   u32 regs = (cls == RegClass::kInt ? env_.int_regs : env_.vec_regs).size();
   u32 total = 0;
-  for (BlockIndex pred : f_.blocks[b].preds)
+  for (BlockIndex pred : ticking(f_.blocks[b].preds))
     if (counts(pred, b)) total = saturating_add(total, live_.blocks[pred].weight);
   u32 live_in = 0,
       through = 0;  // values from outside the loop, and those of them that it does not use
-  for (const LiveIn& in : info.in) {
+  for (const LiveIn& in : paced(info.in)) {
     if (f_.vregs[in.vreg].cls != cls) continue;
     live_in++;
     through += in.distance >= kLoopExit ? 1 : 0;
@@ -162,7 +162,7 @@ void Scan::select_for_loop(BlockIndex b, RegClass cls) {
   u32 for_constant = at_least_zero(callee_saved_[c], changing);
   chosen_[c].clear();
   survivors_[c].clear();
-  for (u32 i = 0; i < candidates_.size(); i++) {
+  for (u32 i = 0; i < candidates_.size(); i++, tick()) {
     const Candidate& value = candidates_[i];
     if (f_.vregs[value.vreg].cls != cls || value.distance >= kLoopExit) continue;
     u32 uses = ~hints_.use_weight(value.vreg) / 2;
@@ -181,7 +181,7 @@ void Scan::select_for_loop(BlockIndex b, RegClass cls) {
     spare =
         min(spare, at_least_zero(callee_saved_[c], at_least_zero(info.loop_crossing[c], through)));
   spare = min(room, chosen_[c].size() + spare);
-  for (u32 i = 0; i < candidates_.size(); i++) {
+  for (u32 i = 0; i < candidates_.size(); i++, tick()) {
     const Candidate& value = candidates_[i];
     bool passes = value.distance >= kLoopExit && value.distance != kDead;
     if (passes && f_.vregs[value.vreg].cls == cls && (value.available == total || value.param))
@@ -210,7 +210,7 @@ void Scan::assign_candidates(BlockIndex b) {
   const LirBlock& block = f_.blocks[b];
   bool is_header = block.loop_header == b;
   u32 into = 0;  // weight of the edges on which a change of register would cost a move
-  for (BlockIndex pred : block.preds)
+  for (BlockIndex pred : ticking(block.preds))
     if (counts(pred, b)) into = saturating_add(into, live_.blocks[pred].weight);
   u32 loop_end = block.loop_end > b ? f_.blocks[block.loop_end - 1].end : block.end;
   RegMask taken = 0;
@@ -256,12 +256,12 @@ void Scan::merge(BlockIndex b) {
       select(b, cls);
   }
   assign_candidates(b);
-  for (const Candidate& c : candidates_) {
+  for (const Candidate& c : paced(candidates_)) {
     candidate_of_[c.vreg] = kNone;
     if (c.reg != kNoPReg) place(c.vreg, c.reg, c.distance);
   }
   const LirBlock& block = f_.blocks[b];
-  for (u32 i = 0; i < block.params.size(); i++)
+  for (u32 i = 0; i < block.params.size(); i++, tick())
     if (live_.param_next[live_.blocks[b].first_param + i] != kDead)
       define(block.params[i], reg_of_[block.params[i]]);
 }

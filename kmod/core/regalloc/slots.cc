@@ -51,19 +51,19 @@ class Heap {
 Err assign_slots(const LirFunction& f, const Liveness& live, const ScanResult& scan, Hints* hints,
                  Arena* arena, SlotAssignment* out) {
   bool spilled = false;
-  for (u8 in_memory : scan.in_memory) spilled |= in_memory;
+  for (u8 in_memory : paced(scan.in_memory)) spilled |= in_memory;
   usize vregs = usize{f.vregs.size()} + 1, points = 2 * usize{f.insts.size()} + 2;
   out->slot = arena->make_array<u32>(vregs);
   out->at_drops = arena->make_array<u8>(vregs);
   if (!out->slot.data() || !out->at_drops.data()) return Err::kNoMemory;
-  for (u32& slot : out->slot) slot = kNone;
+  fill(out->slot, kNone);
   if (!spilled) return Err::kOk;
   Span<VReg> head = arena->make_array<VReg>(points);  // values by the beginning of their range
   Span<VReg> next = arena->make_array<VReg>(vregs);
   Span<u32> preferred = arena->make_array<u32>(vregs);  // per group of tied values: a slot plus one
   if (!head.data() || !next.data() || !preferred.data()) return Err::kNoMemory;
-  for (VReg& v : head) v = kNone;
-  for (VReg v = f.vregs.size(); v-- > 0;) {
+  fill(head, kNone);
+  for (VReg v = f.vregs.size(); v-- > 0; tick()) {
     if (!scan.in_memory[v]) continue;
     out->at_drops[v] = scan.def_reg[v] != kNoPReg && f.vregs[v].remat == kNone &&
                        scan.drop_weight[v] < scan.def_weight[v];
@@ -76,14 +76,15 @@ Err assign_slots(const LirFunction& f, const Liveness& live, const ScanResult& s
                             Vec<u32>(arena)};  // per width; may name slots taken since
   Vec<u8> is_free(arena);                      // per unit
   Vec<u8> is_wide(arena);                      // per unit: a slot keeps the width it was made with
-  for (u32 point = 0; point < points; point++) {
+  for (u32 point = 0; point < points; point++, tick()) {
     if (head[point] == kNone) continue;
     while (!busy.empty() && busy.top().until <= point) {
+      tick(16);
       Busy ended = busy.pop();
       is_free[ended.slot] = 1;
       if (!free_slots[ended.wide].push(ended.slot)) return Err::kNoMemory;
     }
-    for (VReg v = head[point]; v != kNone; v = next[v]) {
+    for (VReg v = head[point]; v != kNone; v = next[v], tick()) {
       u8 wide = f.vregs[v].slot_bytes == 16;
       u32& wish = preferred[hints->group(v)];
       u32 slot = kNone;

@@ -45,12 +45,12 @@ Err Verifier::define(VReg v, u32 inst) {
 
 Err Verifier::definitions() {
   u32 at = 0;
-  for (const LirBlock& block : f_.blocks) {
+  for (const LirBlock& block : paced(f_.blocks)) {
     TRY(expect(block.begin == at && block.begin < block.end && block.end <= f_.insts.size(), at,
                "not where its block begins"));
     at = block.end;
-    for (VReg param : block.params) TRY(define(param, block.begin));
-    for (u32 i = block.begin; i < block.end; i++)
+    for (VReg param : ticking(block.params)) TRY(define(param, block.begin));
+    for (u32 i = block.begin; i < block.end; i++, tick())
       for (const Operand& op : f_.operands_of(i))
         if (op.kind == OperandKind::kDef) TRY(define(op.vreg, i));
   }
@@ -61,14 +61,14 @@ Err Verifier::edges(BlockIndex b) {
   const LirBlock& block = f_.blocks[b];
   u32 end = block.end - 1;
   bool one_way = block.succs.size() == 1 && f_.insts[end].operand_count == 0;
-  for (BlockIndex s : block.succs) {
+  for (BlockIndex s : ticking(block.succs)) {
     TRY(expect(s < f_.blocks.size(), end, "a successor out of range"));
     const LirBlock& succ = f_.blocks[s];
     TRY(expect(one_way || only_pred_[s] == b, end, "a critical edge"));
     TRY(expect(one_way || succ.params.empty(), end, "no place to pass arguments"));
     if (succ.params.empty()) continue;
     TRY(expect(block.args.size() == succ.params.size(), end, "arguments and parameters differ"));
-    for (u32 i = 0; i < succ.params.size(); i++) {
+    for (u32 i = 0; i < succ.params.size(); i++, tick()) {
       TRY(expect(block.args[i] < f_.vregs.size(), end, "an argument out of range"));
       const VRegInfo &from = f_.vregs[block.args[i]], &to = f_.vregs[succ.params[i]];
       TRY(expect(from.cls == to.cls && from.slot_bytes == to.slot_bytes, end,
@@ -137,11 +137,11 @@ Err Verifier::run() {
   defined_ = arena_.make_array<u8>(usize{f_.vregs.size()} + 1);
   only_pred_ = arena_.make_array<BlockIndex>(blocks);
   if (!defined_.data() || (blocks && !only_pred_.data())) return diag_->no_memory();
-  for (BlockIndex b = 0; b < blocks; b++) only_pred_[b] = only_pred(f_.blocks[b]);
+  for (BlockIndex b = 0; b < blocks; b++, tick()) only_pred_[b] = only_pred(f_.blocks[b]);
   TRY(definitions());
-  for (BlockIndex b = 0; b < blocks; b++) TRY(edges(b));
-  for (u32 i = 0; i < f_.insts.size(); i++) TRY(instruction(i));
-  for (VReg v = 0; v < f_.vregs.size(); v++) TRY(recomputed(v));
+  for (BlockIndex b = 0; b < blocks; b++, tick()) TRY(edges(b));
+  for (u32 i = 0; i < f_.insts.size(); i++, tick()) TRY(instruction(i));
+  for (VReg v = 0; v < f_.vregs.size(); v++, tick()) TRY(recomputed(v));
   return Err::kOk;
 }
 

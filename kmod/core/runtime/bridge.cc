@@ -25,7 +25,7 @@ bool needs_bridge(const wring_instance& instance, u32 func) {
 Err emit_bridges(const wring_instance& instance, CodeBuilder* code, Span<u32> offsets, Diag* diag) {
   const Module& module = instance.module();
   const link::CodeImage& image = instance.code->image;
-  for (u32 func = 0; func < offsets.size(); func++) {
+  for (u32 func = 0; func < offsets.size(); func++, tick()) {
     offsets[func] = kNone;
     if (!needs_bridge(instance, func)) continue;
     TRY(x64::emit_bridge(module.func_type(func), reinterpret_cast<u64>(&instance.vmctx),
@@ -40,13 +40,13 @@ Err emit_bridges(const wring_instance& instance, CodeBuilder* code, Span<u32> of
 // done as a whole or not at all.
 void redirect(wring_instance* instance, Span<const u32> offsets) {
   wring_func_ref* function = instance->vmctx.functions;
-  for (u32 offset : offsets) {
+  for (u32 offset : paced(offsets)) {
     if (offset != kNone) function->code = instance->bridge_code + offset;
     function++;
   }
   for (Table* table : instance->tables) {
     if (!table || !table->holds_functions()) continue;  // still being instantiated
-    for (u32 i = 0; i < table->view.size; i++) {
+    for (u32 i = 0; i < table->view.size; i++, tick()) {
       wring_table_entry& entry = table->view.entries[i];
       if (entry.ref) entry.code = entry.ref->code;
     }

@@ -16,23 +16,25 @@ wring_exception* const kListEnd = reinterpret_cast<wring_exception*>(u64{1});
 
 class Collector {
  public:
-  explicit Collector(wring_vmctx* vmctx) : self_(instance_of(vmctx)) {}
+  Collector(wring_vmctx* vmctx, GoesOn goes_on)
+      : vmctx_(vmctx), self_(instance_of(vmctx)), goes_on_(goes_on) {}
 
-  u64 run(const wring_vmctx& vmctx) {
+  bool run() {
     for_each_instance([&](wring_instance* i) {
       i->exceptions.extend_range(&low_, &high_);
       // Of a collection that was abandoned.
       i->exceptions.for_each_used([](wring_exception* exception) { exception->next = nullptr; });
     });
-    scan_stack(vmctx);
+    scan_stack(*vmctx_);
     for_each_instance([&](wring_instance* instance) { scan_instance(*instance); });
-    while (marked_ != kListEnd) {
+    while (marked_ != kListEnd && !is_stopped_) {
       wring_exception* exception = marked_;
       marked_ = exception->next;
       // Off the list, but still marked.
       exception->next = kListEnd;
       scan(exception->values, exception->value_words);
     }
+    if (is_stopped_) return false;
     for_each_instance([](wring_instance* instance) {
       instance->exceptions.for_each_used([&](wring_exception* exception) {
         if (exception->next)
@@ -41,8 +43,9 @@ class Collector {
           instance->exceptions.give_back(exception);
       });
     });
-    return scanned_ * sizeof(u64);
+    return true;
   }
+  u64 scanned_bytes() const { return scanned_ * sizeof(u64); }
 
  private:
   // Those that may hold references to each other's exceptions.
@@ -64,8 +67,12 @@ class Collector {
   }
 
   void scan(const unsigned long long* words, u64 count) {
-    for (u64 i = 0; i < count; i++) mark(words[i]);
-    scanned_ += count;
+    for (u64 i = 0; i < count && !is_stopped_; i++) {
+      mark(words[i]);
+      if (++scanned_ < ask_at_) continue;
+      ask_at_ = scanned_ + kPieceWords;
+      is_stopped_ = !goes_on_(vmctx_);
+    }
   }
 
   void scan_instance(const wring_instance& instance) {
@@ -103,7 +110,12 @@ class Collector {
     }
   }
 
+  wring_vmctx* vmctx_;
   wring_instance* self_;
+  GoesOn goes_on_;
+  bool is_stopped_ = false;
+  static constexpr u64 kPieceWords = kBulkPieceBytes / sizeof(u64);
+  u64 ask_at_ = kPieceWords;  // when scanned_ is that much
   wring_exception* marked_ = kListEnd;
   u64 scanned_ = 0;
   u64 low_ = ~u64{0}, high_ = 0;  // where all of them are
@@ -199,6 +211,11 @@ void free_exception(wring_vmctx* vmctx, wring_exception* exception) {
     if (i->exceptions.owns(*exception)) return i->exceptions.give_back(exception);
 }
 
-u64 collect_exceptions(wring_vmctx* vmctx) { return Collector(vmctx).run(*vmctx); }
+bool collect_exceptions(wring_vmctx* vmctx, GoesOn goes_on, u64* scanned_bytes) {
+  Collector collector(vmctx, goes_on);
+  bool is_done = collector.run();
+  *scanned_bytes = collector.scanned_bytes();
+  return is_done;
+}
 
 }  // namespace wring::runtime

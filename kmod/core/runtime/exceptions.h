@@ -77,7 +77,9 @@ u32 value_words(const FuncType& tag);
 void free_exception(wring_vmctx* vmctx, wring_exception* exception);
 
 // Gives back all exceptions that nothing refers to, of the instance and of those linked to it. To be called in an
-// invocation, by the library call of `vmctx`. Returns how many bytes it looked at. Any context.
-u64 collect_exceptions(wring_vmctx* vmctx);
+// invocation, by the library call of `vmctx`. Says how many bytes it looked at; that is done in pieces, between which
+// it asks whether it may go on: false, with nothing given back, if not. Any context.
+using GoesOn = bool (*)(wring_vmctx* vmctx);
+bool collect_exceptions(wring_vmctx* vmctx, GoesOn goes_on, u64* scanned_bytes);
 
 }  // namespace wring::runtime

@@ -121,9 +121,9 @@ Err match_import(const wring_instance& instance, const Import& import,
 bool is_func_ref(ValType type) { return is_ref(type) && top_of(type) == ValType::kFuncRef; }
 
 bool has_func_refs(const FuncType& type) {
-  for (ValType t : type.params)
+  for (ValType t : ticking(type.params))
     if (is_func_ref(t)) return true;
-  for (ValType t : type.results)
+  for (ValType t : ticking(type.results))
     if (is_func_ref(t)) return true;
   return false;
 }
@@ -171,13 +171,14 @@ Err match_imports(const wring_instance& instance, Span<const wring_import_value>
   if (imports.size() != wanted.size())
     return diag->fail(Err::kLink, kNone, kNone, "%u values for %u imports", imports.size(),
                       wanted.size());
-  for (u32 i = 0; i < wanted.size(); i++) TRY(match_import(instance, wanted[i], imports[i], diag));
+  for (u32 i = 0; i < wanted.size(); i++, tick())
+    TRY(match_import(instance, wanted[i], imports[i], diag));
   return Err::kOk;
 }
 
 Err bind_imports(wring_instance* instance, Span<const wring_import_value> imports, Diag* diag) {
   Span<const Import> wanted = instance->module().imports;
-  for (u32 i = 0; i < wanted.size(); i++) {
+  for (u32 i = 0; i < wanted.size(); i++, tick()) {
     wring_instance* exporter = imports[i].instance;
     if (!exporter) continue;
     const Export& e = exporter->module().exports[imports[i].export_index];

@@ -46,9 +46,7 @@ Err make_index_spaces(wring_instance* instance, Diag* diag) {
       !instance->dropped_datas.init(&instance->arena, module.datas.size()) ||
       !instance->exceptions.init(plan.exceptions, &instance->arena))
     return diag->no_memory();
-  if (!functions.empty())
-    __builtin_memcpy(functions.data(), plan.functions.data(),
-                     functions.size() * sizeof(wring_func_ref));
+  copy_bytes(functions.data(), plan.functions.data(), functions.size() * sizeof(wring_func_ref));
   wring_vmctx* vmctx = &instance->vmctx;
   vmctx->functions = functions.data();
   vmctx->globals = globals.data();
@@ -65,7 +63,7 @@ Err make_tags(wring_instance* instance, Diag* diag) {
   const Module& module = instance->module();
   Span<wring_tag> own;
   TRY(make_array(instance, module.tags.size() - module.imported_tags, &own, diag));
-  for (u32 i = 0; i < own.size(); i++) {
+  for (u32 i = 0; i < own.size(); i++, tick()) {
     u32 tag = module.imported_tags + i;
     own[i].type_id = instance->code->module->type_ids[module.tags[tag].type];
     instance->vmctx.tags[tag] = &own[i];
@@ -125,7 +123,7 @@ Err make_tables(wring_instance* instance, Diag* diag) {
     if (module.tables[i].init.size() == 0) continue;
     ConstValue value;
     TRY(evaluate(*instance, module.tables[i].init, &value, diag));
-    if (value.words[0]) set_entries(table, 0, table->view.size, value.words[0]);
+    if (value.words[0]) set_many_entries(table, 0, table->view.size, value.words[0]);
   }
   for (u32 i = 0; i < module.tables.size(); i++)
     instance->vmctx.tables[i] = &instance->tables[i]->view;
@@ -137,11 +135,10 @@ Err make_globals(wring_instance* instance, Diag* diag) {
   const InstancePlan& plan = instance->code->plan;
   Span<GlobalCell> cells;
   TRY(make_array(instance, plan.globals.size(), &cells, diag));
-  if (!cells.empty())
-    __builtin_memcpy(cells.data(), plan.globals.data(), cells.size() * sizeof(GlobalCell));
-  for (u32 i = 0; i < cells.size(); i++)
+  copy_bytes(cells.data(), plan.globals.data(), cells.size() * sizeof(GlobalCell));
+  for (u32 i = 0; i < cells.size(); i++, tick())
     instance->vmctx.globals[module.imported_globals + i] = cells[i].words;
-  for (u32 global : plan.computed_globals) {
+  for (u32 global : paced(plan.computed_globals)) {
     ConstValue value;
     TRY(evaluate(*instance, module.globals[global].init, &value, diag));
     __builtin_memcpy(instance->vmctx.globals[global], value.words, sizeof(value.words));
@@ -169,7 +166,7 @@ Err make_parts(wring_instance* instance, Span<const wring_import_value> imports,
 Err plan_functions(wring_code* code, Diag* diag) {
   const Module& module = *code->module->module;
   u32 count = 0;
-  for (u32 i = 0; i < module.functions.size(); i++)
+  for (u32 i = 0; i < module.functions.size(); i++, tick())
     if (i < module.imported_functions || code->image.functions[i].indirect_entry != kNone)
       count = i + 1;
   code->plan.functions = code->tables.make_array<wring_func_ref>(count);
@@ -183,7 +180,7 @@ Err plan_globals(wring_code* code, Diag* diag) {
   Vec<u32> computed(&code->tables);
   plan->globals = code->tables.make_array<GlobalCell>(count);
   if (plan->globals.size() != count) return diag->no_memory();
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count; i++, tick()) {
     u32 global = module.imported_globals + i;
     ConstValue value;
     if (evaluate_in_advance(*code->module, module.globals[global].init, &value))
@@ -202,7 +199,8 @@ void plan_exceptions(wring_code* code, bool throws) {
   u32 words = 0;
   for (u32 i = 0; i < module.tags.size(); i++) words = max(words, value_words(module.tag_type(i)));
   if (throws) code->plan.exceptions = ExceptionPool::shape_for(words);
-  for (const Global& global : module.globals) code->plan.has_exn_places |= is_exn(global.type.type);
+  for (const Global& global : paced(module.globals))
+    code->plan.has_exn_places |= is_exn(global.type.type);
   for (const wring::Table& table : module.tables)
     code->plan.has_exn_places |= is_exn(table.type.elem);
 }
@@ -218,14 +216,14 @@ Err make_plan(wring_code* code, const BitSet& may_grow, bool throws, Diag* diag)
     return diag->no_memory();
   code->plan.growing_tables.merge(may_grow);
   // Who imports a table may grow it too.
-  for (const Export& e : module.exports)
+  for (const Export& e : paced(module.exports))
     if (e.kind == ExternKind::kTable) code->plan.growing_tables.set(e.index);
   return Err::kOk;
 }
 
 void place_plan(wring_code* code) {
   const Module& module = *code->module->module;
-  for (u32 i = 0; i < code->plan.functions.size(); i++) {
+  for (u32 i = 0; i < code->plan.functions.size(); i++, tick()) {
     u32 entry = code->image.functions[i].indirect_entry;
     // Imports from other instances get theirs from those, whatever adapters there are for the host.
     if (entry == kNone ||
@@ -250,7 +248,7 @@ Err build_instance(wring_code* code, Span<const wring_import_value> imports, wri
 
 Err init_segments(wring_instance* instance, Diag* diag) {
   const Module& module = instance->module();
-  for (u32 i = 0; i < module.elements.size(); i++) {
+  for (u32 i = 0; i < module.elements.size(); i++, tick()) {
     const ElementSegment& segment = module.elements[i];
     if (segment.mode == SegmentMode::kActive) {
       ConstValue dst;
@@ -262,7 +260,7 @@ Err init_segments(wring_instance* instance, Diag* diag) {
     }
     if (segment.mode != SegmentMode::kPassive) instance->dropped_elements.set(i);
   }
-  for (u32 i = 0; i < module.datas.size(); i++) {
+  for (u32 i = 0; i < module.datas.size(); i++, tick()) {
     const DataSegment& segment = module.datas[i];
     if (segment.mode != SegmentMode::kActive) continue;
     ConstValue dst;

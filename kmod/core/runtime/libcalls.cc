@@ -316,7 +316,10 @@ extern "C" wring_exception* wring_lib_exn_new(wring_vmctx* vmctx, u32 tag, u32 f
     wring_instance* instance = runtime::instance_of(vmctx);
     wring_exception* exception = instance->exceptions.take();
     if (!exception) {
-      if (!pay(vmctx, runtime::collect_exceptions(vmctx))) return nullptr;
+      u64 scanned_bytes;
+      if (!runtime::collect_exceptions(vmctx, check_time, &scanned_bytes) ||
+          !pay(vmctx, scanned_bytes))
+        return nullptr;
       exception = instance->exceptions.take();
     }
     if (!exception && vmctx->may_sleep) {

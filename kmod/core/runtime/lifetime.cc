@@ -3,12 +3,15 @@
 #include "core/runtime/lifetime.h"
 
 #include "core/base/new.h"
+#include "core/base/pace.h"
 #include "core/runtime/instance.h"
 #include "core/wasm/names.h"
 
 namespace wring::runtime {
 
 namespace {
+
+constexpr u32 kFreeingSteps = 256;  // of an instance
 
 void copy_printable(Bytes name, wring_error* error) {
   u32 n = 0;
@@ -51,6 +54,7 @@ void drop_handle(wring_store* store) {
     wring_instance* instance = store->linked;
     store->linked = instance->next;
     unref(instance);
+    tick_and_go_on(kFreeingSteps);
   }
   destroy_object(store);
 }
@@ -74,8 +78,12 @@ void name_function(const Module& module, wring_error* error) {
 void name_function(Bytes module, wring_error* error) {
   if (error->func == kNone) return;
   Bytes name;
-  if (guarded(Stage::kQuery, false, [&] { return find_function_name(module, error->func, &name); }))
-    copy_printable(name, error);
+  Diag ignored;
+  Operation operation;  // there may be many names
+  Err found = operation.run(Stage::kQuery, &ignored, [&] {
+    return find_function_name(module, error->func, &name) ? Err::kOk : Err::kInvalid;
+  });
+  if (found == Err::kOk) copy_printable(name, error);
 }
 
 }  // namespace wring::runtime

@@ -60,7 +60,7 @@ Err evaluate(const Module& module, const wring_instance* instance, Range express
   u32 depth = 0;
   Instr instr;
   *needs_instance = false;
-  for (u32 at = expression.begin; at < expression.end; at = instr.next) {
+  for (u32 at = expression.begin; at < expression.end; at = instr.next, tick()) {
     TRY(decode_instr(module.bytes, at, expression.end, kNone, &instr, diag));
     if (instr.op == Opcode::kEnd) break;
     if (depth >= 2 && apply(instr.op, below[depth - 2], &top->words[0])) {
@@ -105,7 +105,7 @@ bool init_table_in_bounds(const wring_instance& instance, u32 table, u32 segment
 void init_table(wring_instance* instance, u32 table, u32 segment, u64 dst, u32 src, u32 n) {
   const ElementSegment& elements = instance->module().elements[segment];
   Table* to = instance->tables[table];
-  for (u32 i = 0; i < n; i++) {
+  for (u32 i = 0; i < n; i++, tick()) {
     ConstValue value;
     if (elements.functions.empty()) {
       Diag diag;
@@ -130,7 +130,7 @@ void init_memory(wring_instance* instance, u32 memory, u32 segment, u64 dst, u32
   if (n == 0) return;
   const Module& module = instance->module();
   const u8* from = module.bytes.data() + module.datas[segment].bytes.begin + src;
-  __builtin_memcpy(instance->memories[memory]->view.base + dst, from, n);
+  copy_bytes(instance->memories[memory]->view.base + dst, from, n);
 }
 
 }  // namespace wring::runtime

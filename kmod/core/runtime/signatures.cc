@@ -18,11 +18,12 @@ constexpr u64 kOutside = u64{1} << 32, kInside = u64{2} << 32, kLength = u64{3} 
 u64 hash_of(Span<const u64> key) {
   constexpr u64 kFnvBasis = 0xcbf29ce484222325, kFnvPrime = 0x100000001b3;
   u64 hash = kFnvBasis;
-  for (u64 word : key) hash = (hash ^ word ^ word >> 29) * kFnvPrime;
+  for (u64 word : paced(key)) hash = (hash ^ word ^ word >> 29) * kFnvPrime;
   return hash ^ hash >> 32;
 }
 
 bool is_equal(Span<const u64> a, Span<const u64> b) {
+  tick(a.size() / 64);
   return a.size() == b.size() && __builtin_memcmp(a.data(), b.data(), a.size() * sizeof(u64)) == 0;
 }
 
@@ -32,7 +33,7 @@ Err Signatures::make_key(Span<const FuncType> types, u32 begin, u32 end, Span<co
                          Vec<u64>* out, Diag* diag) const {
   auto append = [&](Span<const ValType> list) {
     bool ok = out->push(kLength | list.size());
-    for (ValType type : list) {
+    for (ValType type : paced(list)) {
       u64 word = static_cast<u32>(type);
       if (is_concrete(type)) {
         u32 index = type_index_of(type);
@@ -46,9 +47,10 @@ Err Signatures::make_key(Span<const FuncType> types, u32 begin, u32 end, Span<co
     return ok;
   };
   usize words = 0;
-  for (u32 i = begin; i < end; i++) words += 2 + types[i].params.size() + types[i].results.size();
+  for (u32 i = begin; i < end; i++, tick())
+    words += 2 + types[i].params.size() + types[i].results.size();
   if (!out->reserve(words)) return diag->no_memory();
-  for (u32 i = begin; i < end; i++)
+  for (u32 i = begin; i < end; i++, tick())
     if (!append(types[i].params) || !append(types[i].results)) return diag->no_memory();
   return Err::kOk;
 }
@@ -56,7 +58,7 @@ Err Signatures::make_key(Span<const FuncType> types, u32 begin, u32 end, Span<co
 u32 Signatures::find_slot(u64 hash, Span<const u64> key) const {
   u32 mask = slot_count_ - 1;
   u32 slot = static_cast<u32>(hash) & mask;
-  for (u32 probes = 0; probes < kMaxSignatureProbes; probes++) {
+  for (u32 probes = 0; probes < kMaxSignatureProbes; probes++, tick()) {
     const Group* group = slots_[slot];
     if (!group || (group->hash == hash && is_equal(group->key, key))) return slot;
     slot = (slot + 1) & mask;
@@ -66,14 +68,15 @@ u32 Signatures::find_slot(u64 hash, Span<const u64> key) const {
 
 Err Signatures::grow(Diag* diag) {
   u32 count = slot_count_ ? slot_count_ * 2 : kFirstSlots;
-  auto** slots = static_cast<Group**>(take_memory(usize{count} * sizeof(Group*), true));
+  auto** slots = static_cast<Group**>(take_memory(usize{count} * sizeof(Group*)));
   if (!slots) return diag->no_memory();
-  for (u32 i = 0; i < slot_count_; i++) {
+  for (u32 i = 0; i < slot_count_; i++, tick()) {
     if (!slots_[i]) continue;
     u32 slot = static_cast<u32>(slots_[i]->hash) & (count - 1);
     while (slots[slot]) slot = (slot + 1) & (count - 1);
     slots[slot] = slots_[i];
   }
+  keep_memory(slots);
   give_memory(slots_);
   slots_ = slots;
   slot_count_ = count;

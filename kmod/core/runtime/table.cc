@@ -2,12 +2,15 @@
 // Tables: small ones that cannot grow lie in the instance's arena, others have memory or address space of their own.
 #include "core/runtime/table.h"
 
+#include "core/base/pace.h"
+
 namespace wring::runtime {
 
 namespace {
 
 constexpr u64 kPageBytes = 4096;
 constexpr u64 kMaxArenaBytes = 4096;
+constexpr u64 kPieceEntries = 1024;
 
 void release_reservation(void* what) {
   auto* table = static_cast<Table*>(what);
@@ -76,6 +79,14 @@ void set_entries(Table* table, u64 index, u64 n, u64 ref) {
   for (u64 i = index; i < index + n; i++) table->view.entries[i] = entry;
 }
 
+void set_many_entries(Table* table, u64 index, u64 n, u64 ref) {
+  for (u64 done = 0, piece; done < n; done += piece) {
+    piece = min(n - done, kPieceEntries);
+    set_entries(table, index + done, piece, ref);
+    tick_and_go_on(static_cast<u32>(piece));
+  }
+}
+
 u64 grow_table(Table* table, u64 ref, u64 n, bool may_sleep) {
   u32 size = table->view.size;
   if (n > table->view.max - size) return ~u64{0};
@@ -87,7 +98,10 @@ u64 grow_table(Table* table, u64 ref, u64 n, bool may_sleep) {
       return ~u64{0};
     table->committed_bytes = needed;
   }
-  set_entries(table, size, n, ref);
+  if (may_sleep)
+    set_many_entries(table, size, n, ref);
+  else
+    set_entries(table, size, n, ref);  // no more than were committed with others
   table->view.size = static_cast<u32>(size + n);
   return size;
 }

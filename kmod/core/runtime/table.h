@@ -16,6 +16,7 @@ void destroy_table(Table* table);
 // Within [0, size). Any context.
 u64 get_entry(const Table& table, u64 index);
 void set_entries(Table* table, u64 index, u64 n, u64 ref);
+void set_many_entries(Table* table, u64 index, u64 n, u64 ref);  // lets others run meanwhile
 
 // Adds n entries and returns the old size, or ~0 if that is not possible. Sleeps only if may_sleep.
 u64 grow_table(Table* table, u64 ref, u64 n, bool may_sleep);

@@ -94,7 +94,7 @@ Err Decoder::read_const_expr(Reader* r, ValType type, Range* out) {
   const_stack_.clear();
   u32 depth = 0;            // of blocks: not constant, but they can be well-formed
   bool is_constant = true;  // so far: after that only the format matters
-  for (;;) {
+  for (;; tick()) {
     Instr in;
     const u32 start = r->offset();
     TRY(decode_instr(m_->bytes, start, r->end(), kNone, &in, diag_, features_));

@@ -99,6 +99,7 @@ Err Decoder::read_sections() {
 
   u8 last = 0;  // in kSectionOrder
   while (!r.at_end()) {
+    tick();
     const u32 start = r.offset();
     u8 id = 0;
     TRY(r.read_u8(&id));
@@ -161,7 +162,7 @@ Err Decoder::read_code(Reader* r) {
   TRY(r->read_u32(&bodies_));
   if (bodies_ != functions_.size() - m_->imported_functions)
     return r->malformed(start, "function and code section have inconsistent lengths");
-  for (u32 i = 0; i < bodies_; i++) {
+  for (u32 i = 0; i < bodies_; i++, tick()) {
     const u32 entry = r->offset();
     const u32 index = m_->imported_functions + i;
     u32 size = 0;
@@ -203,7 +204,7 @@ Err Decoder::index_exports() {
   Span<u32> order = m_->arena.make_array<u32>(exports.size());
   if (order.size() != exports.size()) return diag_->no_memory();
   bool any_function = false;
-  for (u32 i = 0; i < exports.size(); i++) {
+  for (u32 i = 0; i < exports.size(); i++, tick()) {
     order[i] = i;
     any_function |= exports[i].kind == ExternKind::kFunc;
   }
@@ -211,7 +212,7 @@ Err Decoder::index_exports() {
   m_->exports_by_name = order;
 
   u32 duplicate = kNone;
-  for (u32 i = 1; i < order.size(); i++)
+  for (u32 i = 1; i < order.size(); i++, tick())
     if (order[i] < duplicate && equal(exports[order[i]].name, exports[order[i - 1]].name))
       duplicate = order[i];
   if (duplicate != kNone) {
@@ -225,8 +226,8 @@ Err Decoder::index_exports() {
   if (!any_function) return Err::kOk;
   Span<u32> first = m_->arena.make_array<u32>(functions_.size());
   if (first.size() != functions_.size()) return diag_->no_memory();
-  for (u32& f : first) f = kNone;
-  for (u32 i = exports.size(); i-- > 0;)
+  fill(first, kNone);
+  for (u32 i = exports.size(); i-- > 0; tick())
     if (exports[i].kind == ExternKind::kFunc && exports[i].index < first.size())
       first[exports[i].index] = i;
   m_->function_exports = first;
@@ -238,7 +239,7 @@ namespace {
 Err decode_into(Bytes input, Features features, usize max_bytes, Module* m, Diag* diag) {
   Span<u8> copy = m->arena.make_array<u8>(input.size());
   if (copy.size() != input.size()) return diag->no_memory();
-  if (!input.empty()) __builtin_memcpy(copy.data(), input.data(), input.size());
+  copy_bytes(copy.data(), input.data(), input.size());
   m->bytes = copy;
 
   Decoder decoder(m, features, diag);

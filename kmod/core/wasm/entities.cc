@@ -26,7 +26,7 @@ Err Decoder::read_imports(Reader* r) {
   TRY(read_count(r, 0, kMaxImports, "imports", &count));
   Span<Import> imports = m_->arena.make_array<Import>(count);
   if (imports.size() != count) return diag_->no_memory();
-  for (Import& import : imports) TRY(read_import(r, &import));
+  for (Import& import : paced(imports)) TRY(read_import(r, &import));
   m_->imports = imports;
   m_->imported_functions = functions_.size();
   m_->imported_tables = tables_.size();
@@ -80,7 +80,7 @@ Err Decoder::read_functions(Reader* r) {
   u32 count = 0;
   TRY(read_count(r, functions_.size(), kMaxFunctions, "functions", &count));
   if (!functions_.reserve(usize{functions_.size()} + count)) return diag_->no_memory();
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count; i++, tick()) {
     Function function{};
     TRY(read_type_index(r, &function.type));
     if (!functions_.push(function)) return diag_->no_memory();
@@ -91,7 +91,7 @@ Err Decoder::read_functions(Reader* r) {
 Err Decoder::read_tables(Reader* r) {
   u32 count = 0;
   TRY(read_count(r, tables_.size(), kMaxTables, "tables", &count));
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count; i++, tick()) {
     const u32 start = r->offset();
     Table table;
     TRY(read_table(r, &table));
@@ -123,7 +123,7 @@ Err Decoder::read_memories(Reader* r) {
   u32 count = 0;
   TRY(read_count(r, 0, kNone, "memories",
                  &count));  // in 2.0 more than one are invalid, not too many
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count; i++, tick()) {
     const u32 start = r->offset();
     Memory memory;
     TRY(read_memory_type(r, &memory.type));
@@ -136,7 +136,7 @@ Err Decoder::read_tags(Reader* r) {
   u32 count = 0;
   TRY(read_count(r, tags_.size(), kMaxTags, "tags", &count));
   if (!tags_.reserve(usize{tags_.size()} + count)) return diag_->no_memory();
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count; i++, tick()) {
     Tag tag;
     TRY(read_tag_type(r, &tag));
     if (!tags_.push(tag)) return diag_->no_memory();
@@ -148,7 +148,7 @@ Err Decoder::read_globals(Reader* r) {
   u32 count = 0;
   TRY(read_count(r, globals_.size(), kMaxGlobals, "globals", &count));
   if (!globals_.reserve(usize{globals_.size()} + count)) return diag_->no_memory();
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count; i++, tick()) {
     Global global;
     TRY(read_global_type(r, &global.type));
     TRY(read_const_expr(r, global.type.type, &global.init));
@@ -162,7 +162,7 @@ Err Decoder::read_exports(Reader* r) {
   TRY(read_count(r, 0, kMaxExports, "exports", &count));
   Span<Export> exports = m_->arena.make_array<Export>(count);
   if (exports.size() != count) return diag_->no_memory();
-  for (Export& export_ : exports) {
+  for (Export& export_ : paced(exports)) {
     TRY(r->read_name(&export_.name));
     u8 kind = 0;
     TRY(r->read_u8(&kind));

@@ -2,6 +2,7 @@
 // Instruction decoding, driven by the tables that opcodes.def expands to.
 #include "core/wasm/instr.h"
 
+#include "core/base/pace.h"
 #include "core/wasm/reader.h"
 #include "core/wasm/unsupported.h"
 
@@ -208,7 +209,7 @@ Err read_labels(Reader* r, Instr* out) {
   out->index2 = count;
   out->list = r->offset();
   u32 label = 0;
-  for (u32 i = 0; i < count; i++) TRY(r->read_u32(&label));
+  for (u32 i = 0; i < count; i++, tick()) TRY(r->read_u32(&label));
   return r->read_u32(&out->index);
 }
 
@@ -217,7 +218,7 @@ Err read_types(Reader* r, Instr* out) {
   if (out->index > r->remaining()) return r->unexpected_end();
   out->list = r->offset();
   out->type = ValType::kBottom;
-  for (u32 i = 0; i < out->index; i++) {
+  for (u32 i = 0; i < out->index; i++, tick()) {
     ValType type = ValType::kBottom;
     TRY(r->read_val_type(&type));
     if (i == 0) out->type = type;
@@ -239,7 +240,7 @@ Err read_try_table(Reader* r, Instr* out) {
   out->index2 = count;
   out->list = r->offset();
   u32 index = 0;
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count; i++, tick()) {
     u8 kind = 0;
     TRY(r->read_u8(&kind));
     if (kind > CatchClause::kCatchAllRef)

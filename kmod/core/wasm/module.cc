@@ -9,6 +9,7 @@ namespace wring {
 
 bool operator<(const ExportKey& a, const ExportKey& b) {
   if (a.name.size() != b.name.size()) return a.name.size() < b.name.size();
+  tick(a.name.size() / 256);
   const int order =
       a.name.empty() ? 0 : __builtin_memcmp(a.name.data(), b.name.data(), a.name.size());
   return order != 0 ? order < 0 : a.index < b.index;

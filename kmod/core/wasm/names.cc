@@ -2,6 +2,8 @@
 // The custom `name` section: only the subsections of the names of functions and of globals are used.
 #include "core/wasm/names.h"
 
+#include "core/base/pace.h"
+
 namespace wring {
 
 namespace {
@@ -14,7 +16,7 @@ Err read_name_map(Reader* r, Span<Bytes> names) {
   u32 count = 0;
   TRY(r->read_u32(&count));
   u64 next = 0;  // the least index allowed
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count; i++, tick()) {
     u32 index = 0, length = 0;
     TRY(r->read_u32(&index));
     if (index < next || index >= names.size()) return r->malformed(r->offset(), "function index");
@@ -27,7 +29,7 @@ Err read_name_map(Reader* r, Span<Bytes> names) {
 
 Err read_subsections(Bytes payload, Span<Bytes> names, Diag* diag) {
   Reader r(payload, 0, payload.size(), kNone, diag);
-  while (!r.at_end()) {
+  for (; !r.at_end(); tick()) {
     u8 id = 0;
     u32 size = 0;
     TRY(r.read_u8(&id));
@@ -44,7 +46,7 @@ Err read_subsections(Bytes payload, Span<Bytes> names, Diag* diag) {
 
 // Moves *r into the first subsection of that id; an error also if there is none.
 Err enter_subsection(Reader* r, u8 wanted) {
-  for (;;) {
+  for (;; tick()) {
     u8 id = 0;
     u32 size = 0;
     TRY(r->read_u8(&id));
@@ -67,7 +69,7 @@ Err find_in_subsections(Reader* r, u32 func, Bytes* name) {
     u32 count = 0, index = 0;
     TRY(enter_subsection(r, kFunctionNames));
     TRY(r->read_u32(&count));
-    for (u32 i = 0; i < count; i++) {
+    for (u32 i = 0; i < count; i++, tick()) {
       TRY(read_name(r, &index, name));
       if (index == func) return Err::kOk;
     }
@@ -81,7 +83,7 @@ Err find_in_module(Bytes module, u32 func, Bytes* name) {
   Diag ignored;
   Reader r(module, 0, module.size(), kNone, &ignored);
   TRY(r.skip(kHeaderBytes));
-  for (;;) {
+  for (;; tick()) {
     u8 id = 0;
     u32 size = 0;
     Bytes section, section_name;
@@ -113,6 +115,7 @@ GlobalNames::GlobalNames(const Module& module) : rest_({}, 0, 0, kNone, &ignored
 
 bool GlobalNames::next(u32* global, Bytes* name) {
   if (count_ == 0) return false;
+  tick();
   count_ = read_name(&rest_, global, name) == Err::kOk ? count_ - 1 : 0;
   return rest_.diag()->code == Err::kOk;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 // The parts of Reader that are not on the path of every instruction.
 #include "core/wasm/reader.h"
+
+#include "core/base/pace.h"
 #include "core/wasm/unsupported.h"
 
 namespace wring {
@@ -144,7 +146,7 @@ Err Reader::read_ref_type(ValType* out) {
 bool is_utf8(Bytes text) {
   u32 i = 0;
   const u32 size = text.size();
-  while (i < size) {
+  for (; i < size; tick()) {
     const u8 lead = text[i++];
     if (lead < 0x80) continue;
     u32 more;                    // continuation bytes

@@ -9,7 +9,7 @@ Err Decoder::read_elements(Reader* r) {
   TRY(read_count(r, 0, kMaxSegments, "element segments", &count));
   Span<ElementSegment> elements = m_->arena.make_array<ElementSegment>(count);
   if (elements.size() != count) return diag_->no_memory();
-  for (ElementSegment& element : elements) TRY(read_element(r, &element));
+  for (ElementSegment& element : paced(elements)) TRY(read_element(r, &element));
   m_->elements = elements;
   return Err::kOk;
 }
@@ -59,13 +59,13 @@ Err Decoder::read_element_list(Reader* r, bool expressions, ElementSegment* out)
   if (expressions) {
     Span<Range> list = m_->arena.make_array<Range>(count);
     if (list.size() != count) return diag_->no_memory();
-    for (Range& range : list) TRY(read_const_expr(r, out->type, &range));
+    for (Range& range : paced(list)) TRY(read_const_expr(r, out->type, &range));
     out->expressions = list;
     return Err::kOk;
   }
   Span<u32> list = m_->arena.make_array<u32>(count);
   if (list.size() != count) return diag_->no_memory();
-  for (u32& function : list) {
+  for (u32& function : paced(list)) {
     const u32 start = r->offset();
     TRY(r->read_u32(&function));
     reference_function(function, start);
@@ -79,7 +79,7 @@ Err Decoder::read_datas(Reader* r) {
   TRY(read_count(r, 0, kMaxSegments, "data segments", &count));
   Span<DataSegment> datas = m_->arena.make_array<DataSegment>(count);
   if (datas.size() != count) return diag_->no_memory();
-  for (DataSegment& data : datas) {
+  for (DataSegment& data : paced(datas)) {
     const u32 start = r->offset();
     u32 flags = 0;  // 0: active; 1: passive; 2: active in an explicit memory
     TRY(r->read_u32(&flags));

@@ -3,6 +3,7 @@
 #include "core/wasm/subtype.h"
 
 #include "core/base/limits.h"
+#include "core/base/pace.h"
 
 namespace wring {
 
@@ -36,7 +37,7 @@ bool is_proper_subtype(Span<const u32> canonical, ValType a, ValType b) {
 bool is_subtype(Span<const u32> canonical, Span<const ValType> a, Span<const ValType> b) {
   if (a.size() != b.size()) return false;
   if (equal(a, b)) return true;
-  for (u32 i = 0; i < a.size(); i++)
+  for (u32 i = 0; i < a.size(); i++, tick())
     if (!is_subtype(canonical, a[i], b[i])) return false;
   return true;
 }
@@ -64,14 +65,14 @@ class Canonicalizer {
     while (slots < usize{types_.size()} * 2) slots *= 2;
     slots_ = scratch->make_array<Slot>(slots);
     if (slots_.size() != slots) return diag->no_memory();
-    for (u32 begin = 0; begin < types_.size();) {
+    for (u32 begin = 0; begin < types_.size(); tick()) {
       u32 end = begin + 1;
       while (end < types_.size() && group_begin_[end] == begin) end++;
       Slot* slot = find(begin, end - begin);
       if (!slot)
         return diag->fail(Err::kLimit, kNone, kNone,
                           "the recursion group of type %u collides with too many others", begin);
-      for (u32 i = begin; i < end; i++) canonical_[i] = slot->group - 1 + (i - begin);
+      for (u32 i = begin; i < end; i++, tick()) canonical_[i] = slot->group - 1 + (i - begin);
       begin = end;
     }
     return Err::kOk;
@@ -93,12 +94,12 @@ class Canonicalizer {
   }
   u64 mix_list(u64 hash, Span<const ValType> list, u32 group) const {
     hash = mix(hash, list.size());
-    for (ValType type : list) hash = mix(hash, token(type, group));
+    for (ValType type : paced(list)) hash = mix(hash, token(type, group));
     return hash;
   }
   u64 hash_of(u32 group, u32 size) const {
     u64 hash = size;
-    for (u32 i = 0; i < size; i++) {
+    for (u32 i = 0; i < size; i++, tick()) {
       hash = mix_list(hash, types_[group + i].params, group);
       hash = mix_list(hash, types_[group + i].results, group);
     }
@@ -107,12 +108,12 @@ class Canonicalizer {
 
   bool same_list(Span<const ValType> a, u32 group_a, Span<const ValType> b, u32 group_b) const {
     if (a.size() != b.size()) return false;
-    for (u32 i = 0; i < a.size(); i++)
+    for (u32 i = 0; i < a.size(); i++, tick())
       if (token(a[i], group_a) != token(b[i], group_b)) return false;
     return true;
   }
   bool same_group(u32 a, u32 b, u32 size) const {
-    for (u32 i = 0; i < size; i++)
+    for (u32 i = 0; i < size; i++, tick())
       if (!same_list(types_[a + i].params, a, types_[b + i].params, b) ||
           !same_list(types_[a + i].results, a, types_[b + i].results, b))
         return false;
@@ -124,7 +125,7 @@ class Canonicalizer {
     const u64 hash = hash_of(group, size);
     const usize mask = slots_.size() - 1;
     usize at = (hash ^ hash >> 32) & mask;
-    for (u32 probes = 0; probes < kMaxSignatureProbes; probes++, at = (at + 1) & mask) {
+    for (u32 probes = 0; probes < kMaxSignatureProbes; probes++, at = (at + 1) & mask, tick()) {
       Slot& slot = slots_[at];
       if (!slot.group) {
         slot = {hash, group + 1, size};

@@ -25,7 +25,7 @@ Err Decoder::read_types(Reader* r) {
   u32 count = 0;  // of recursion groups
   TRY(read_count(r, 0, kMaxTypes, "types", &count));
   if (!types_.reserve(count) || !groups_.reserve(count)) return diag_->no_memory();
-  for (u32 i = 0; i < count; i++) TRY(read_group(r));
+  for (u32 i = 0; i < count; i++, tick()) TRY(read_group(r));
   Span<u32> canonical = m_->arena.make_array<u32>(types_.size());
   if (canonical.size() != types_.size()) return diag_->no_memory();
   TRY(canonicalize_types(types_.span(), groups_.span(), &m_->arena, canonical, diag_));
@@ -49,7 +49,7 @@ Err Decoder::read_group(Reader* r) {
   if (begin + count > kMaxTypes)
     return diag_->fail(Err::kLimit, kNone, start, "too many types, the limit is %u", kMaxTypes);
   known_types_ = features_.wasm3 ? begin + count : begin;
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count; i++, tick()) {
     if (!groups_.push(begin)) return diag_->no_memory();
     TRY(read_sub_type(r));
   }
@@ -87,7 +87,7 @@ Err Decoder::read_type_list(Reader* r, u32 limit, const char* what, Span<const V
   TRY(read_count(r, 0, limit, what, &count));
   Span<ValType> types = m_->arena.make_array<ValType>(count);
   if (types.size() != count) return diag_->no_memory();
-  for (ValType& type : types) TRY(read_val_type(r, &type));
+  for (ValType& type : ticking(types)) TRY(read_val_type(r, &type));
   *out = types;
   return Err::kOk;
 }

@@ -7,10 +7,6 @@
 
 namespace wring {
 
-namespace {
-constexpr u32 kWorkPerYield = 1u << 16;
-}  // namespace
-
 Err BodyValidator::invalid(const char* fmt, ...) {
   __builtin_va_list args;
   __builtin_va_start(args, fmt);
@@ -83,13 +79,13 @@ Err BodyValidator::run(u32 func) {
   if (!frames_.push({body, 0, 0, kNone, Opcode::kBlock, false})) return diag_->no_memory();
   Instr in;
   while (!frames_.empty()) {
+    tick();
     if (offset == end)
       return diag_->fail(Err::kMalformed, func, offset, "END opcode expected: %u blocks are open",
                          frames_.size());
     TRY(decode_instr(m_.bytes, offset, end, func, &in, diag_, features_));
     TRY(step(in));
     offset = in.next;
-    if (++work_ >= kWorkPerYield) TRY(yield());
   }
   if (offset != end)
     return diag_->fail(Err::kMalformed, func, offset,
@@ -98,18 +94,12 @@ Err BodyValidator::run(u32 func) {
   return Err::kOk;
 }
 
-Err BodyValidator::yield() {
-  work_ = 0;
-  if (wring_os_yield()) return diag_->fail(Err::kInterrupted, kNone, kNone, "interrupted");
-  return Err::kOk;
-}
-
 Err BodyValidator::add_locals(u32 count, ValType type) {
   const u32 old = locals_.size();
   if (!locals_.resize(old + count)) return diag_->no_memory();
   // References that cannot be null have no default value.
   if (is_ref(type) && !is_nullable(type)) type = with_unset(type);
-  for (u32 i = 0; i < count; i++) locals_[old + i] = type;
+  for (u32 i = 0; i < count; i++, tick()) locals_[old + i] = type;
   return Err::kOk;
 }
 
@@ -119,7 +109,7 @@ Err BodyValidator::read_locals(u32* offset) {
   u32 runs = 0;
   TRY(r.read_u32(&runs));
   u64 declared = 0;
-  for (u32 i = 0; i < runs; i++) {
+  for (u32 i = 0; i < runs; i++, tick()) {
     u32 count = 0;
     ValType type;
     TRY(r.read_u32(&count));
@@ -129,14 +119,13 @@ Err BodyValidator::read_locals(u32* offset) {
     declared += count;
     // Above the limit the sum alone matters: whether the format's own bound is exceeded as well.
     if (locals_.size() + u64{count} <= kMaxLocals) TRY(add_locals(count, type));
-    if (++work_ >= kWorkPerYield) TRY(yield());
   }
   if (declared > ~u32{0}) return r.malformed(start, "too many locals");
   const u64 all = declared + m_.types[m_.functions[func_].type].params.size();
   if (all > kMaxLocals)
     return diag_->fail(Err::kLimit, func_, start, "too many locals: %llu, the limit is %u",
                        static_cast<unsigned long long>(all), kMaxLocals);
-  work_ += static_cast<u32>(all) / 64;
+  tick(static_cast<u32>(all) / 64);
   *offset = r.offset();
   return Err::kOk;
 }
@@ -177,7 +166,7 @@ Err BodyValidator::push_all(Types types) {
   if (count > kMaxOperandDepth - old) return too_many_operands();
   if (!stack_.resize(old + count)) return diag_->no_memory();
   __builtin_memcpy(stack_.data() + old, types.data(), count * sizeof(ValType));
-  work_ += count / 64;
+  tick(count / 64);
   return Err::kOk;
 }
 
@@ -190,7 +179,7 @@ Err BodyValidator::check_top(Types want) {
   const ValType* have = stack_.data() + (stack_.size() - present);
   if (__builtin_memcmp(have, want.data() + missing, present * sizeof(ValType)) == 0)
     return Err::kOk;
-  work_ += present / 4;
+  tick(present / 4);
   for (u32 i = present; i-- > 0;)
     if (!matches(have[i], want[missing + i])) return mismatch(want[missing + i], name_of(have[i]));
   return Err::kOk;

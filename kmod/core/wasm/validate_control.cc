@@ -66,6 +66,7 @@ Err BodyValidator::finish_block(const Frame& frame) {
   TRY(check_top(results));
   truncate(frame.height);
   while (initialized_.size() > frame.initialized) {
+    tick();
     ValType& local = locals_[initialized_.pop()];
     local = with_unset(local);
   }
@@ -114,7 +115,7 @@ Err BodyValidator::br_table(const Instr& in) {
   const Types default_types = label_types(in.index);
   TRY(check_top(default_types));
   u32 next = in.list;
-  for (u32 i = 0; i < in.index2; i++) {
+  for (u32 i = 0; i < in.index2; i++, tick()) {
     const u32 label = next_label(m_.bytes, &next);
     TRY(check_index(label, frames_.size(), "label"));
     Frame& frame = frames_[frames_.size() - 1 - label];
@@ -126,7 +127,6 @@ Err BodyValidator::br_table(const Instr& in) {
                      types.size());
     TRY(check_top(types));
   }
-  work_ += in.index2;
   set_unreachable();
   return Err::kOk;
 }
@@ -161,7 +161,7 @@ Err BodyValidator::call(const FuncType& type, bool is_tail) {
   TRY(pop_all(type.params));
   if (!is_tail) return push_all(type.results);
   const Types wanted = label_types(frames_.size() - 1);
-  work_ += wanted.size() / 4;
+  tick(wanted.size() / 4);
   if (!is_subtype(m_.type_canonical, type.results, wanted))
     return invalid("type mismatch: results of the %s are not those of the caller",
                    info_of(op_).text);
@@ -171,8 +171,7 @@ Err BodyValidator::call(const FuncType& type, bool is_tail) {
 
 Err BodyValidator::check_catches(const Instr& in) {
   u32 next = in.list;
-  for (u32 i = 0; i < in.index2; i++) TRY(check_catch(next_catch(m_.bytes, &next)));
-  work_ += in.index2;
+  for (u32 i = 0; i < in.index2; i++, tick()) TRY(check_catch(next_catch(m_.bytes, &next)));
   return Err::kOk;
 }
 
@@ -188,7 +187,7 @@ Err BodyValidator::check_catch(const CatchClause& clause) {
       clause.kind == CatchClause::kCatchRef || clause.kind == CatchClause::kCatchAllRef;
   TRY(check_index(clause.label, frames_.size(), "label"));
   const Types wanted = label_types(clause.label);
-  work_ += wanted.size() / 4;
+  tick(wanted.size() / 4);
   if (wanted.size() != values.size() + has_exception)
     return invalid("type mismatch: a catch clause brings %u values to a label of %u",
                    values.size() + has_exception, wanted.size());

@@ -44,7 +44,6 @@ class BodyValidator {
   // validate.cc: the body, its locals, and fixed signatures
   Err read_locals(u32* offset);
   Err add_locals(u32 count, ValType type);
-  Err yield();
   Err step(const Instr& in);
   Err apply_fixed(const OpcodeInfo& info, const Instr& in);
   Err apply_local(const Instr& in);
@@ -177,7 +176,6 @@ class BodyValidator {
   u32 func_ = kNone;
   u32 at_ = 0;  // offset of the current instruction
   Opcode op_ = Opcode::kEnd;
-  u32 work_ = 0;  // since the last yield
 };
 
 }  // namespace wring

@@ -36,7 +36,7 @@ class Placer {
 bool place(Span<const ValType> types, Placer placer, Arena* arena, Span<Place>* out, u32* bytes) {
   *out = arena->make_array<Place>(types.size());
   if (!types.empty() && !out->data()) return false;
-  for (u32 i = 0; i < types.size(); i++) (*out)[i] = placer.next(types[i]);
+  for (u32 i = 0; i < types.size(); i++, tick()) (*out)[i] = placer.next(types[i]);
   *bytes = placer.bytes();
   return true;
 }
@@ -54,7 +54,7 @@ bool layout_call(const FuncType& type, Arena* arena, CallLayout* out) {
 
 u32 stack_param_bytes(const FuncType& type) {
   Placer placer(kArgRegs, kArgRegCount);
-  for (ValType param : type.params) placer.next(param);
+  for (ValType param : ticking(type.params)) placer.next(param);
   return placer.bytes();
 }
 

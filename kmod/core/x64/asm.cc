@@ -23,11 +23,9 @@ constexpr bool needs_rex8(u8 reg) { return reg >= 4 && reg < 8; }
 u8* Assembler::open() {
   if (failed_) return nullptr;
   LargeVec<u8>& bytes = code_->bytes;
-  if (!bytes.resize(usize{bytes.size()} + kMaxInstructionBytes)) {
-    failed_ = true;
-    return nullptr;
-  }
-  return bytes.end() - kMaxInstructionBytes;
+  u8* room = bytes.extend(kMaxInstructionBytes);
+  failed_ = !room;
+  return room;
 }
 
 void Assembler::close(const u8* end) {

@@ -102,7 +102,7 @@ void Emitter::block(u32 b) {
   as_.bind(labels_[b]);
   flags_.forget();
   edit_ = first_edit(result_, lir.begin);
-  for (u32 i = lir.begin; i < lir.end; i++) {
+  for (u32 i = lir.begin; i < lir.end; i++, tick(4)) {
     edits_before(i);
     operands_ = lir_.insts[i].operands;
     origin_ = lir_.insts[i].origin;
@@ -115,7 +115,7 @@ void Emitter::block(u32 b) {
 }
 
 void Emitter::edits_before(u32 inst) {
-  for (; edit_ < result_.edits.size() && result_.edits[edit_].inst == inst; edit_++) {
+  for (; edit_ < result_.edits.size() && result_.edits[edit_].inst == inst; edit_++, tick()) {
     const ra::Edit& edit = result_.edits[edit_];
     switch (edit.kind) {
       case ra::Edit::kMove:
@@ -291,7 +291,7 @@ Label Emitter::add_stub(const ColdStub& stub) {
 }
 
 void Emitter::cold_stubs() {
-  for (u32 i = 0; i < stubs_.size(); i++) {  // slow paths may add some
+  for (u32 i = 0; i < stubs_.size(); i++, tick()) {  // slow paths may add some
     ColdStub stub = stubs_[i];
     as_.bind(stub.entry);
     if (stub.payload) {
@@ -324,11 +324,11 @@ Err Emitter::run() {
   base_ = entry;
   origin_ = lir_.insts.empty() ? 0 : lir_.insts[0].origin;
   prologue();
-  for (Label& label : labels_) label = as_.new_label();
+  for (Label& label : paced(labels_)) label = as_.new_label();
   if (as_.out_of_memory()) return diag_->no_memory();
   Label end_of_loop = 0;
   u32 loop_end = kNone;
-  for (u32 i = 0; i < layout_.order.size(); i++) {
+  for (u32 i = 0; i < layout_.order.size(); i++, tick(4)) {
     next_block_ = i + 1 < layout_.order.size() ? layout_.order[i + 1] : kNone;
     if (layout_.loop_end[i]) {
       loop_end = layout_.loop_end[i];

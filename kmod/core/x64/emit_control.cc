@@ -125,7 +125,7 @@ void Emitter::set_cc(const Payload& p) {
   if (p.cond.b == Src::kOperand) count++;
   if (p.cond.a_in_memory || p.cond.b == Src::kMem)
     count += (p.mem.base == Base::kOperand) + p.mem.has_index;
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count; i++, tick()) {
     const ra::Allocation& a = allocation(p.cond.operand + i);
     is_read |= a.kind == ra::Allocation::kReg && a.index == dst;
   }
@@ -230,7 +230,7 @@ void Emitter::switch_tree() {
   Reg index = reg(0);
   Span<ra::BlockIndex> succs = lir_.blocks[block_].succs;
   runs_.clear();
-  for (u32 i = 0; i < succs.size(); i++)
+  for (u32 i = 0; i < succs.size(); i++, tick())
     if (i == 0 || resolved(succs[i]) != runs_.back().block)
       if (!runs_.push({i, resolved(succs[i])})) failed_ = true;
   if (failed_) return;
@@ -300,9 +300,9 @@ void Emitter::switch_target() {
 }
 
 Err Emitter::fill_tables(Label base) {
-  for (const JumpTable& table : tables_) {
+  for (const JumpTable& table : paced(tables_)) {
     u32 at = table.rodata;
-    for (u32 succ : lir_.blocks[table.block].succs) {
+    for (u32 succ : ticking(lir_.blocks[table.block].succs)) {
       u32 distance = as_.offset_of(labels_[resolved(succ)]) - as_.offset_of(base);
       for (u32 i = 0; i < 4; i++) code_->rodata[at++] = static_cast<u8>(distance >> 8 * i);
     }

@@ -27,7 +27,7 @@ class Planner {
     if (!out_->target.data() || !out_->order.data() || !next_.data() || !prev_.data()) return false;
     resolve_targets();
     if (!build_list()) return false;
-    for (u32 b = blocks_; b-- > 0;)
+    for (u32 b = blocks_; b-- > 0; tick())
       if (f_.blocks[b].loop_header == b && is_listed(b)) rotate(b);
     collect();
     return find_loops();
@@ -46,13 +46,13 @@ class Planner {
   // Backward, so that forward jumps see the end of the chain; back edges are followed one step
   // only.
   void resolve_targets() {
-    for (u32 b = blocks_; b-- > 0;) {
+    for (u32 b = blocks_; b-- > 0; tick()) {
       u32 to = b;
       if (b != 0 && is_empty(b)) to = f_.blocks[b].succs[0];
       out_->target[b] = to > b ? out_->target[to] : to;
     }
     // A loop header that turned out to be empty itself: its target was not known yet.
-    for (u32 b = 0; b < blocks_; b++)
+    for (u32 b = 0; b < blocks_; b++, tick())
       if (out_->target[b] < b) out_->target[b] = out_->target[out_->target[b]];
   }
 
@@ -72,7 +72,7 @@ class Planner {
   bool build_list() {
     next_[blocks_] = prev_[blocks_] = blocks_;
     Vec<u32> open(f_.arena);
-    for (u32 b = 0; b <= blocks_; b++) {
+    for (u32 b = 0; b <= blocks_; b++, tick()) {
       while (!open.empty() && (b == blocks_ || f_.blocks[open.back()].loop_end <= b))
         append(marker(open.pop()));
       if (b == blocks_) break;
@@ -106,9 +106,9 @@ class Planner {
 
   void collect() {
     u32 count = 0;
-    for (u32 node = next_[blocks_]; node != blocks_; node = next_[node])
+    for (u32 node = next_[blocks_]; node != blocks_; node = next_[node], tick())
       if (node < blocks_) out_->order[count++] = node;
-    for (u32 b = 0; b < blocks_; b++)
+    for (u32 b = 0; b < blocks_; b++, tick())
       if (out_->target[b] == b && is_cold(b)) out_->order[count++] = b;
     out_->order = out_->order.slice(0, count);
   }
@@ -118,15 +118,15 @@ class Planner {
     Span<u32> first = f_.arena->make_array<u32>(blocks_);
     out_->loop_end = f_.arena->make_array<u32>(out_->order.size());
     if (blocks_ && (!first.data() || !out_->loop_end.data())) return false;
-    for (u32& place : first) place = kNone;
+    fill(first, kNone);
     u32 next_header = blocks_;
-    for (u32 b = blocks_; b-- > 0;) {
+    for (u32 b = blocks_; b-- > 0; tick()) {
       if (f_.blocks[b].loop_header != b) continue;
       if (next_header < f_.blocks[b].loop_end) first[b] = blocks_;  // not innermost
       next_header = b;
     }
-    for (u32& end : out_->loop_end) end = 0;
-    for (u32 place = 0; place < out_->order.size(); place++) {
+    fill(out_->loop_end, 0);
+    for (u32 place = 0; place < out_->order.size(); place++, tick()) {
       u32 header = f_.blocks[out_->order[place]].loop_header;
       if (header == kNone || first[header] == blocks_ || is_cold(out_->order[place])) continue;
       if (first[header] == kNone) first[header] = place;

@@ -38,9 +38,9 @@ Err Lowering::prepare() {
       !outermost_.data() || !pending_at_.data() || !covered_.init(arena_, values) ||
       !lir_.blocks.resize(blocks))
     return diag_->no_memory();
-  for (u32& v : vreg_of_) v = kNone;
-  for (u32& p : pending_at_) p = kNone;
-  for (LoopConstant& c : loop_constants_) c = {};
+  fill(vreg_of_, kNone);
+  fill(pending_at_, kNone);
+  fill(loop_constants_, LoopConstant());
   if (!layout_call(f_.module->func_type(f_.index), arena_, &layout_)) return diag_->no_memory();
   keeps_params_ = layout_.result_bytes == 0;
   compute_epochs();
@@ -50,9 +50,9 @@ Err Lowering::prepare() {
 }
 
 void Lowering::compute_epochs() {
-  for (const ir::Block& block : f_.blocks) {
+  for (const ir::Block& block : paced(f_.blocks)) {
     u32 epoch = 0;
-    for (Value v : block.insts) {
+    for (Value v : paced(block.insts)) {
       epoch_[v] = epoch;
       Op op = at(v).op;
       u8 effects = ir::effects_of(op);
@@ -67,19 +67,19 @@ void Lowering::compute_loops() {
   auto close_down_to = [&](u32 depth, u32 b) {
     while (open.size() > depth) lir_.blocks[open.pop()].loop_end = b;
   };
-  for (u32 b = 0; b < f_.blocks.size(); b++) {
+  for (u32 b = 0; b < f_.blocks.size(); b++, tick()) {
     const ir::Block& block = f_.blocks[b];
     close_down_to(block.loop_depth - (block.is_loop_header ? 1 : 0), b);
     if (block.is_loop_header && !open.push(b)) return fail_no_memory();
     outermost_[b] = open.empty() ? kNone : open[0];
-    for (u32 i = 0; i < block.preds.size(); i++) pred_index_[block.preds[i]] = i;
+    for (u32 i = 0; i < block.preds.size(); i++, tick()) pred_index_[block.preds[i]] = i;
   }
   close_down_to(0, f_.blocks.size());
 }
 
 Err Lowering::run() {
   TRY(prepare());
-  for (u32 b = f_.blocks.size(); b-- > 0 && !failed_;) lower_block(b);
+  for (u32 b = f_.blocks.size(); b-- > 0 && !failed_; tick(4)) lower_block(b);
   if (failed_) return diag_->no_memory();
   if (diag_->code != Err::kOk) return diag_->code;
   finish();
@@ -98,7 +98,7 @@ void Lowering::lower_block(ir::BlockId b) {
   lir.end = lir_.insts.size();  // reversed until finish()
   tile_begin_ = lir_.insts.size();
 
-  for (u32 i = block.insts.size(); i-- > 0 && !failed_;) {
+  for (u32 i = block.insts.size(); i-- > 0 && !failed_; tick(16)) {
     Value v = block.insts[i];
     if (at(v).op == Op::kPhi) break;
     if (covered_.test(v)) continue;
@@ -113,14 +113,14 @@ void Lowering::lower_block(ir::BlockId b) {
   if (b == 0) lower_params();
 
   u32 count = 0;
-  for (Value v : block.insts) {
+  for (Value v : paced(block.insts)) {
     if (at(v).op != Op::kPhi) break;
     count += is_param(v);
   }
   lir.params = arena_->make_array<VReg>(count);
   if (count && !lir.params.data()) return fail_no_memory();
   count = 0;
-  for (Value v : block.insts) {
+  for (Value v : paced(block.insts)) {
     if (at(v).op != Op::kPhi) break;
     if (is_param(v)) lir.params[count++] = result(v);
   }
@@ -238,13 +238,13 @@ void Lowering::end_tile() {
 // Turns the order around.
 void Lowering::finish() {
   u32 count = lir_.insts.size();
-  for (u32 i = 0, j = count; i + 1 < j; i++) swap(lir_.insts[i], lir_.insts[--j]);
-  for (ra::LirBlock& block : lir_.blocks) {
+  for (u32 i = 0, j = count; i + 1 < j; i++, tick()) swap(lir_.insts[i], lir_.insts[--j]);
+  for (ra::LirBlock& block : paced(lir_.blocks)) {
     u32 begin = count - block.begin;
     block.begin = begin;
     block.end = count - block.end;
   }
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count; i++, tick()) {
     switch (static_cast<Lir>(lir_.insts[i].op)) {
       case Lir::kLoadParam:
         if (!keeps_params_) break;
@@ -369,7 +369,7 @@ void Lowering::set_pending(const PendingConstant& pending) {
 }
 
 void Lowering::flush_constants(ir::BlockId b) {
-  for (u32 i = pending_at_[b]; i != kNone && !failed_; i = pending_[i].next)
+  for (u32 i = pending_at_[b]; i != kNone && !failed_; i = pending_[i].next, tick())
     set_pending(pending_[i]);
   end_tile();
 }

@@ -9,6 +9,8 @@ using ir::Value;
 
 namespace {
 
+constexpr u32 kStepsPerArg = 8;
+
 // How many bytes of a value pass between a register and the stack. An i32 is extended when it comes back.
 u8 word_bytes(Type type) {
   switch (type) {
@@ -23,13 +25,13 @@ u8 word_bytes(Type type) {
 
 // Chains each call's Result instructions, so that the call knows which of its results are needed.
 void Lowering::link_results() {
-  for (const ir::Block& block : f_.blocks)
-    for (Value v : block.insts) {
+  for (const ir::Block& block : paced(f_.blocks))
+    for (Value v : paced(block.insts)) {
       if (at(v).op != Op::kResult) continue;
       if (!next_result_.data()) {
         next_result_ = arena_->make_array<u32>(f_.insts.size());
         if (!next_result_.data()) return fail_no_memory();
-        for (u32& next : next_result_) next = kNone;
+        fill(next_result_, kNone);
       }
       Value call = arg(v, 0);
       next_result_[v] = next_result_[call];
@@ -41,7 +43,7 @@ void Lowering::link_results() {
 void Lowering::lower_params() {
   root_ = kNone;
   Operands regs;
-  for (Value v : f_.blocks[0].insts) {
+  for (Value v : paced(f_.blocks[0].insts)) {
     if (at(v).op != Op::kParam || !is_needed(v)) continue;
     const Place& place = layout_.params[at(v).aux];
     if (place.reg != ra::kNoPReg) regs.def_fixed(result(v), place.reg);
@@ -59,7 +61,7 @@ void Lowering::pay_on_entry() {
 }
 
 void Lowering::load_stack_params() {
-  for (Value v : f_.blocks[0].insts) {
+  for (Value v : paced(f_.blocks[0].insts)) {
     if (at(v).op != Op::kParam || !is_needed(v)) continue;
     const Place& place = layout_.params[at(v).aux];
     if (place.reg != ra::kNoPReg) continue;
@@ -97,7 +99,7 @@ void Lowering::store_outward(Value v, u32 offset) {
 // Uses of those of the values that have their place in a register. No two of the registers used are alike.
 void Lowering::use_fixed_values(Operands* ops, Span<Value> values, Span<const Place> places) {
   u8 first = ops->count();
-  for (u32 i = 0; i < values.size(); i++) {
+  for (u32 i = 0; i < values.size(); i++, tick()) {
     if (places[i].reg == ra::kNoPReg) continue;
     VReg vreg = reg_at_use(values[i]);
     for (u8 j = first; j < ops->count(); j++) {
@@ -137,13 +139,13 @@ void Lowering::lower_call(Value v) {
     args = args.slice(1, args.size() - 1);
   }
 
-  for (u32 i = 0; i < args.size(); i++)
+  for (u32 i = 0; i < args.size(); i++, tick(kStepsPerArg))
     if (layout.params[i].reg == ra::kNoPReg) store_arg(args[i], layout.params[i].offset);
 
   Operands ops;
   if (inst.type != Type::kVoid && is_needed(v)) ops.def_fixed(result(v), layout.results[0].reg);
   Value first_result = next_result_.empty() ? kNone : next_result_[v];
-  for (Value r = first_result; r != kNone; r = next_result_[r]) {
+  for (Value r = first_result; r != kNone; r = next_result_[r], tick(kStepsPerArg)) {
     const Place& place = layout.results[at(r).aux];
     if (place.reg != ra::kNoPReg && is_needed(r)) ops.def_fixed(result(r), place.reg);
   }
@@ -176,7 +178,8 @@ void Lowering::lower_host_call(Value v) {
   u32 in_regs = min(args.size(), kHostArgRegCount);
   Place places[kHostArgRegCount];
   for (u32 i = 0; i < in_regs; i++) places[i] = {kHostArgRegs[i], 0};
-  for (u32 i = in_regs; i < args.size(); i++) store_arg(args[i], 8 * (i - in_regs));
+  for (u32 i = in_regs; i < args.size(); i++, tick(kStepsPerArg))
+    store_arg(args[i], 8 * (i - in_regs));
   Operands ops;
   if (inst.type != Type::kVoid && is_needed(v)) {
     ops.def_fixed(result(v), kRax);
@@ -193,7 +196,7 @@ void Lowering::lower_host_call(Value v) {
 
 // `first`: of the call's chain of Results.
 void Lowering::load_stack_results(Value first, const CallLayout& layout) {
-  for (Value r = first; r != kNone; r = next_result_[r]) {
+  for (Value r = first; r != kNone; r = next_result_[r], tick(kStepsPerArg)) {
     const Place& place = layout.results[at(r).aux];
     if (place.reg != ra::kNoPReg || !is_needed(r)) continue;
     Payload p;
@@ -205,7 +208,7 @@ void Lowering::load_stack_results(Value first, const CallLayout& layout) {
 
 void Lowering::lower_return(Value v) {
   Span<Value> results = f_.args(v);
-  for (u32 i = 0; i < results.size(); i++)
+  for (u32 i = 0; i < results.size(); i++, tick(kStepsPerArg))
     if (layout_.results[i].reg == ra::kNoPReg) store_outward(results[i], layout_.results[i].offset);
   Operands ops;
   use_fixed_values(&ops, results, layout_.results);
@@ -227,7 +230,7 @@ void Lowering::lower_tail_call(Value v) {
   }
   WRING_ASSERT(layout.param_bytes <= max(options_.tail_bytes, layout_.area_bytes()));
   if (layout.param_bytes) keeps_params_ = false;
-  for (u32 i = 0; i < args.size(); i++)
+  for (u32 i = 0; i < args.size(); i++, tick(kStepsPerArg))
     if (layout.params[i].reg == ra::kNoPReg) store_outward(args[i], layout.params[i].offset);
   Operands ops;
   use_fixed_values(&ops, args, layout.params);

@@ -319,7 +319,7 @@ void Lowering::lower_terminator(Value v) {
     }
     case Op::kSwitch: {
       u32 runs = 1;
-      for (u32 i = 1; i < succs.size(); i++) runs += succs[i] != succs[i - 1];
+      for (u32 i = 1; i < succs.size(); i++, tick()) runs += succs[i] != succs[i - 1];
       bool table = runs > kMaxTreeRuns && !target_.retpoline && !target_.ibt;
       VReg index = reg(resolve(inst.arg[0], Size::k32));
       if (!table) return add_insn(Lir::kSwitchTree, ops.use(index), p);
@@ -338,14 +338,14 @@ void Lowering::lower_terminator(Value v) {
 void Lowering::pass_phis(ir::BlockId to) {
   const ir::Block& target = f_.blocks[to];
   u32 count = 0;
-  for (Value phi : target.insts) {
+  for (Value phi : paced(target.insts)) {
     if (at(phi).op != Op::kPhi) break;
     count += is_param(phi);
   }
   Span<VReg> args = arena_->make_array<VReg>(count);
   if (count && !args.data()) return fail_no_memory();
   count = 0;
-  for (Value phi : target.insts) {
+  for (Value phi : paced(target.insts)) {
     if (at(phi).op != Op::kPhi) break;
     if (is_param(phi)) args[count++] = reg_at_use(f_.args(phi)[pred_index_[block_]]);
   }

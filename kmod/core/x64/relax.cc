@@ -107,12 +107,12 @@ void Assembler::choose_short() {
   for (u32 pass = 0; pass < kShrinkPasses; pass++) {
     u32 total = 0;
     bool changed = false;
-    for (u32 i = 0; i < jumps_.size(); i++) {
+    for (u32 i = 0; i < jumps_.size(); i++, tick()) {
       saved_[i] = total;
       total += jumps_[i].saved;
     }
     saved_[jumps_.size()] = total;
-    for (u32 i = 0; i < jumps_.size(); i++) {
+    for (u32 i = 0; i < jumps_.size(); i++, tick()) {
       Jump& jump = jumps_[i];
       if (jump.is_short || jump.is_fixed) continue;
       const LabelInfo& target = labels_[jump.label];
@@ -131,14 +131,14 @@ void Assembler::choose_short() {
 // Moves the bytes together and writes the displacements.
 void Assembler::compact() {
   u32 total = 0;
-  for (u32 i = 0; i < jumps_.size(); i++) {
+  for (u32 i = 0; i < jumps_.size(); i++, tick()) {
     saved_[i] = total;
     total += jumps_[i].saved;
   }
   saved_[jumps_.size()] = total;
   // What pads enclose holds no other pad: its size is known before theirs.
   total = 0;
-  for (u32 i = 0; i < jumps_.size(); i++) {
+  for (u32 i = 0; i < jumps_.size(); i++, tick()) {
     Jump& jump = jumps_[i];
     if (jump.kind == JumpKind::kPad) {
       const LabelInfo &from = labels_[jump.from], &to = labels_[jump.label];
@@ -148,20 +148,20 @@ void Assembler::compact() {
     total += jump.saved;
   }
   total = 0;
-  for (u32 i = 0; i < jumps_.size(); i++) {
+  for (u32 i = 0; i < jumps_.size(); i++, tick()) {
     saved_[i] = total;
     total += jumps_[i].saved;
   }
   saved_[jumps_.size()] = total;
-  for (LabelInfo& label : labels_)
+  for (LabelInfo& label : paced(labels_))
     if (label.at != kNone) label.at -= saved_[label.jumps];
 
   u8* base = code_->bytes.data();
   u32 end = code_->bytes.size();
   u32 from = begin_, to = begin_;  // everything before is in place
-  for (const Jump& jump : jumps_) {
+  for (const Jump& jump : paced(jumps_)) {
     u32 count = jump.at - from;
-    if (to != from) __builtin_memmove(base + to, base + from, count);
+    if (to != from) copy_bytes(base + to, base + from, count);
     to += count;
     u32 length = jump.length - jump.saved;
     if (jump.kind == JumpKind::kPad) {
@@ -187,24 +187,24 @@ void Assembler::compact() {
     to += length;
     from = jump.at + jump.length;
   }
-  if (to != from) __builtin_memmove(base + to, base + from, end - from);
+  if (to != from) copy_bytes(base + to, base + from, end - from);
   bool shrunk = code_->bytes.resize(end - total);
   WRING_ASSERT(shrunk);
 }
 
 void Assembler::resolve_sites() {
-  for (u32 i = first_reloc_; i < code_->relocs.size(); i++)
+  for (u32 i = first_reloc_; i < code_->relocs.size(); i++, tick())
     code_->relocs[i].at = offset_of(code_->relocs[i].at);
-  for (u32 i = first_trap_; i < code_->traps.size(); i++)
+  for (u32 i = first_trap_; i < code_->traps.size(); i++, tick())
     code_->traps[i].pc = offset_of(code_->traps[i].pc);
-  for (u32 i = first_call_; i < code_->calls.size(); i++)
+  for (u32 i = first_call_; i < code_->calls.size(); i++, tick())
     code_->calls[i].pc = offset_of(code_->calls[i].pc);
-  for (u32 i = first_fault_; i < code_->faults.size(); i++) {
+  for (u32 i = first_fault_; i < code_->faults.size(); i++, tick()) {
     FaultSite& site = code_->faults[i];
     site.pc = offset_of(site.pc);
     site.fixup = offset_of(site.fixup);
   }
-  for (u32 i = first_line_; i < code_->lines.size(); i++)
+  for (u32 i = first_line_; i < code_->lines.size(); i++, tick())
     code_->lines[i].pc = offset_of(code_->lines[i].pc);
 }
 

@@ -53,6 +53,30 @@ Bin thrower(uint32_t table_size) {
                           body(kKeeps, {1, 1, kExnRef}), body(kRethrows)}));
 }
 
+// Those that are kept are looked for in tables of any size, with turns for others.
+TEST_F(ExceptionsTest, AreCollectedInPieces) {
+  wring_instance* i = load_binary(thrower(1'000'000));
+  EXPECT_VALUE(call(i, "churn", {200}), 0u);
+  struct Turns {
+    unsigned count = 0, stop_at = 0;
+  } turns;
+  wring_posix_on_yield(
+      [](void* arg) {
+        auto* t = static_cast<Turns*>(arg);
+        return static_cast<int>(++t->count == t->stop_at);
+      },
+      &turns);
+  wring_instance_vmctx(i)->time_slice = 1;  // each question whether it may go on is a turn
+  EXPECT_VALUE(call(i, "churn", {200}), 0u);
+  unsigned total = turns.count;
+  EXPECT_GT(total, 100u);
+  turns = {0, total / 2};
+  EXPECT_TRAP(call(i, "churn", {200}), WRING_TRAP_Interrupted);
+  EXPECT_EQ(turns.count, total / 2);
+  wring_posix_on_yield(nullptr, nullptr);
+  EXPECT_VALUE(call(i, "churn", {200}), 0u);
+}
+
 TEST_F(ExceptionsTest, AreCaughtWithTheirValues) {
   wring_instance* i = load_binary(thrower(1));
   EXPECT_VALUE(call(i, "catch", {77}), 77u);

@@ -2,27 +2,34 @@
 // wring-shapes: compiles each shape at three sizes, one twice the other, and says which cost more than 2.2 times as
 // much: in steps (basic blocks of the engine's code that were executed, and 32 bytes that were cleared or copied), or
 // in the memory it held at most. Both come out the same whenever the program runs, unlike times, which are printed
-// only to be looked at.
+// only to be looked at. Nor may the engine do more than so many steps without asking whether others want the CPU; where
+// it does is printed as an offset into this program, for addr2line.
 //
 // The engine this is linked to is compiled with -fsanitize-coverage=trace-pc, and the linker leads its calls of the
 // functions below marked __wrap_ here.
 #include <malloc.h>
 #include <time.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 
 #include "selftests/bench/compile/shapes/shapes.h"
+#include "selftests/host/files.h"
 #include "selftests/host/in_process.h"
 #include "selftests/host/platform_posix.h"
+
+extern "C" const char __executable_start;
 
 namespace wring::bench {
 namespace {
 
 constexpr char kUsage[] =
     "Usage: wring-shapes [--tap | --most] [NAME]\n"
-    "Compiles each shape of code whose name contains NAME at three sizes and prints what that "
-    "costs.\n"
+    "       wring-shapes FILE.wasm...\n"
+    "Compiles each shape of code whose name contains NAME at three sizes, or each FILE, and prints "
+    "what that costs.\n"
     "  --tap   small sizes, reported as tests\n"
     "  --most  up to the engine's limits\n"
     "Exit status: 0, 1 (something grows faster than its input), 2 (usage).\n";
@@ -30,12 +37,41 @@ constexpr char kUsage[] =
 constexpr double kMostGrowth = 2.2;
 // What costs less is not compared: it is mostly what every module costs.
 constexpr double kLeastSteps = 1e5, kLeastBytes = 1 << 20;
+// Between two questions whether others want the CPU: one or two milliseconds.
+constexpr std::uint64_t kMostInTurn = 500'000;
 
 std::uint64_t g_steps;
+std::uint64_t g_turn_begin, g_turn_due = ~0ull, g_longest_turn;
+std::uintptr_t g_overruns[8];   // where the engine was when turns became too long
 std::uint64_t g_bytes, g_peak;  // of the engine's memory
+
+void end_turn() {
+  g_longest_turn = std::max(g_longest_turn, g_steps - g_turn_begin);
+  g_turn_begin = g_steps;
+  g_turn_due = g_steps + kMostInTurn;
+}
+
+__attribute__((no_sanitize_coverage)) void note_overrun(void* where) {
+  g_turn_due = ~0ull;
+  auto at = static_cast<std::uintptr_t>(static_cast<char*>(where) - &__executable_start);
+  for (std::uintptr_t& overrun : g_overruns) {
+    if (overrun == 0) overrun = at;
+    if (overrun == at) return;
+  }
+}
+
+std::string overrun_text() {
+  std::string text;
+  char number[32];
+  for (std::uintptr_t overrun : g_overruns) {
+    if (overrun) snprintf(number, sizeof(number), " %#zx", overrun), text += number;
+  }
+  return text;
+}
 
 struct Cost {
   double steps, bytes, seconds;
+  double turn;  // the most steps without a question
   std::size_t module_bytes;
   std::string error;
 };
@@ -55,7 +91,7 @@ double cpu_seconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-Cost compile(const Body& bytes, const Mode& mode) {
+Cost compile_untimed(const Body& bytes, const Mode& mode) {
   Cost cost = {};
   wring_limits limits = {};
   wring_store* new_store = nullptr;
@@ -94,6 +130,19 @@ Cost compile(const Body& bytes, const Mode& mode) {
   return cost;
 }
 
+// The same, with what it takes to free everything.
+Cost compile(const Body& bytes, const Mode& mode) {
+  wring_posix_on_yield([](void*) { return end_turn(), 0; }, nullptr);
+  std::fill(std::begin(g_overruns), std::end(g_overruns), 0);
+  end_turn();
+  g_longest_turn = 0;
+  Cost cost = compile_untimed(bytes, mode);
+  end_turn();
+  g_turn_due = ~0ull;
+  cost.turn = static_cast<double>(g_longest_turn);
+  return cost;
+}
+
 // Why the last of three sizes, or the second, is too much; empty if neither is. Lists that double when they are full
 // make single steps of memory uneven, so it is compared over both.
 std::string excess(const Cost costs[3]) {
@@ -107,16 +156,45 @@ std::string excess(const Cost costs[3]) {
   return text;
 }
 
+std::string too_long_a_turn(const Cost& cost) {
+  if (cost.turn <= static_cast<double>(kMostInTurn)) return {};
+  char text[64];
+  snprintf(text, sizeof(text), "%.1f Msteps without a pause; too many at", cost.turn / 1e6);
+  return text + overrun_text();
+}
+
 class Report {
  public:
   explicit Report(bool tap) : tap_(tap) {}
   void shape(const Shape& shape, u32 largest);
+  void file(const std::string& path, const Body& bytes);
   bool good() const { return failed_ == 0; }
 
  private:
+  void line(const Mode& mode, const std::string& size, const Cost& cost, const std::string& why);
+
   bool tap_;
   u32 failed_ = 0;
 };
+
+void Report::line(const Mode& mode, const std::string& size, const Cost& cost,
+                  const std::string& why) {
+  double kb = static_cast<double>(cost.module_bytes) / 1e3;
+  printf("  %-18s %8s %9.1f KB %9.1f Msteps %6.2f M at once %8.1f MB %7.1f B/B %7.2f s  %s\n",
+         mode.name, size.c_str(), kb, cost.steps / 1e6, cost.turn / 1e6, cost.bytes / 1e6,
+         cost.bytes / (kb * 1e3), cost.seconds, why.c_str());
+  fflush(stdout);
+}
+
+void Report::file(const std::string& path, const Body& bytes) {
+  printf("%s\n", path.c_str());
+  for (const Mode& mode : kModes) {
+    Cost cost = compile(bytes, mode);
+    std::string why = cost.error.empty() ? too_long_a_turn(cost) : cost.error;
+    line(mode, "", cost, why);
+    failed_ += !why.empty();
+  }
+}
 
 void Report::shape(const Shape& shape, u32 largest) {
   std::string why;
@@ -128,13 +206,10 @@ void Report::shape(const Shape& shape, u32 largest) {
       costs[i] = compile(modules[i], mode);
       std::string what = costs[i].error;
       if (what.empty() && i == 2) what = excess(costs);
+      if (what.empty()) what = too_long_a_turn(costs[i]);
       if (!what.empty() && why.empty())
         why = what + " (" + mode.name + ", size " + std::to_string(largest >> (2 - i)) + ")";
-      if (tap_) continue;
-      double kb = static_cast<double>(costs[i].module_bytes) / 1e3;
-      printf("  %-18s %8u %9.1f KB %9.1f Msteps %8.1f MB %7.1f B/B %7.2f s  %s\n", mode.name,
-             largest >> (2 - i), kb, costs[i].steps / 1e6, costs[i].bytes / 1e6,
-             costs[i].bytes / (kb * 1e3), costs[i].seconds, what.c_str());
+      if (!tap_) line(mode, std::to_string(largest >> (2 - i)), costs[i], what);
     }
   }
   if (tap_)
@@ -147,6 +222,18 @@ void Report::shape(const Shape& shape, u32 largest) {
 int run(int argc, char** argv) {
   bool tap = false, most = false;
   std::string part;
+  Report report(false);
+  if (argc > 1 && strstr(argv[1], ".wasm")) {
+    for (int i = 1; i < argc; i++) {
+      std::string bytes;
+      if (!host::read_file(argv[i], &bytes)) {
+        fprintf(stderr, "wring-shapes: cannot read %s\n", argv[i]);
+        return 1;
+      }
+      report.file(argv[i], Body(bytes.begin(), bytes.end()));
+    }
+    return !report.good();
+  }
   for (int i = 1; i < argc; i++) {
     if (!strcmp(argv[i], "--tap")) {
       tap = true;
@@ -164,7 +251,7 @@ int run(int argc, char** argv) {
     for (const Shape& shape : group)
       if (std::string(shape.name).find(part) != std::string::npos) chosen.push_back(shape);
   if (tap) printf("1..%zu\n", chosen.size());
-  Report report(tap);
+  report = Report(tap);
   for (const Shape& shape : chosen) report.shape(shape, most ? shape.most : 4 * shape.quick);
   return chosen.empty() || !report.good();
 }
@@ -173,10 +260,13 @@ int run(int argc, char** argv) {
 }  // namespace wring::bench
 
 using wring::bench::g_bytes, wring::bench::g_peak, wring::bench::g_steps;
+using wring::bench::g_turn_begin, wring::bench::g_turn_due;
 
 extern "C" {
 
-__attribute__((no_sanitize_coverage)) void __sanitizer_cov_trace_pc() { g_steps++; }
+__attribute__((no_sanitize_coverage)) void __sanitizer_cov_trace_pc() {
+  if (++g_steps >= g_turn_due) wring::bench::note_overrun(__builtin_return_address(0));
+}
 
 void* __real_wring_os_alloc(wring_size bytes);
 void __real_wring_os_free(void* p);
@@ -188,7 +278,10 @@ void* __wrap_wring_os_alloc(wring_size bytes) {
   if (!p) return p;
   g_bytes += malloc_usable_size(p);
   if (g_bytes > g_peak) g_peak = g_bytes;
-  g_steps += bytes / 32;  // cleared
+  // Cleared; the kernel does that page by page, with pauses.
+  g_turn_begin += bytes / 32;
+  if (g_turn_due != ~0ull) g_turn_due += bytes / 32;
+  g_steps += bytes / 32;
   return p;
 }
 
