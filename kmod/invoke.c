@@ -6,6 +6,7 @@
  * which others run and a fatal signal ends the invocation.
  */
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -98,6 +99,7 @@ static int wring_export_find(const struct wring_module *module, u64 name, u32 na
 		return wring_report_set(report, err,
 					err == -ENOENT ? "no such export" :
 							 "the export's name cannot be read");
+	*index = array_index_nospec(*index, wring_module_export_count(module));
 	if (wring_module_export(module, *index, export))
 		return wring_report_internal(report, export);
 	return 0;

@@ -10,6 +10,7 @@
  */
 #include <linux/bpf.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
@@ -132,7 +133,33 @@ static struct bpf_map *wring_map_of(const struct wring_vmctx *vmctx, u32 handle)
 {
 	const struct wring_program *program = wring_vmctx_program(vmctx);
 
-	return handle < program->map_count ? program->maps[handle].map : NULL;
+	if (handle >= program->map_count)
+		return NULL;
+	return program->maps[array_index_nospec(handle, program->map_count)].map;
+}
+
+/*
+ * The key to look up: of arrays, a copy that is in bounds even where that is mispredicted. (The map's own masks are for
+ * maps that somebody without CAP_PERFMON has made.) NULL: no such element.
+ */
+static void *wring_map_key(const struct bpf_map *map, void *key, u32 *copy)
+{
+	if (map->map_type != BPF_MAP_TYPE_ARRAY && map->map_type != BPF_MAP_TYPE_PERCPU_ARRAY)
+		return key;
+	*copy = READ_ONCE(*(u32 *)key);
+	if (*copy >= map->max_entries)
+		return NULL;
+	*copy = array_index_nospec(*copy, map->max_entries);
+	return copy;
+}
+
+/* With wring_map_enter. */
+static void *wring_map_find(struct bpf_map *map, void *key)
+{
+	u32 index;
+
+	key = wring_map_key(map, key, &index);
+	return key ? map->ops->map_lookup_elem(map, key) : NULL;
 }
 
 static bool wring_map_readable(const struct bpf_map *map)
@@ -204,7 +231,7 @@ static u32 wring_host_map_lookup(struct wring_vmctx *vmctx, u32 handle, u32 key_
 	if (!wring_map_readable(map))
 		return -EPERM;
 	wring_map_enter(vmctx);
-	value = map->ops->map_lookup_elem(map, key);
+	value = wring_map_find(map, key);
 	if (value)
 		memcpy(out, value, map->value_size);
 	wring_map_leave(vmctx);
@@ -217,6 +244,7 @@ static u32 wring_host_map_update(struct wring_vmctx *vmctx, u32 handle, u32 key_
 {
 	struct bpf_map *map = wring_map_of(vmctx, handle);
 	void *key, *value;
+	u32 index;
 	int err;
 
 	if (!map)
@@ -233,7 +261,8 @@ static u32 wring_host_map_update(struct wring_vmctx *vmctx, u32 handle, u32 key_
 	err = wring_map_write_begin(vmctx, map);
 	if (err)
 		return err;
-	err = map->ops->map_update_elem(map, key, value, flags);
+	key = wring_map_key(map, key, &index);
+	err = key ? map->ops->map_update_elem(map, key, value, flags) : -E2BIG;
 	wring_map_write_end(vmctx);
 	return err;
 }
@@ -269,7 +298,7 @@ static u64 *wring_map_word(struct bpf_map *map, u32 index, u32 offset)
 		return NULL;
 	if (offset % sizeof(u64) || (u64)offset + sizeof(u64) > map->value_size)
 		return NULL;
-	value = map->ops->map_lookup_elem(map, &index);
+	value = wring_map_find(map, &index);
 	return value ? value + offset : NULL;
 }
 

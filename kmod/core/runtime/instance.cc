@@ -253,10 +253,11 @@ Err init_segments(wring_instance* instance, Diag* diag) {
     if (segment.mode == SegmentMode::kActive) {
       ConstValue dst;
       TRY(evaluate(*instance, segment.offset, &dst, diag));
-      if (!init_table_in_bounds(*instance, segment.table, i, dst.words[0], 0, segment.size()))
+      u64 src = 0, n = segment.size();
+      if (!init_table_in_bounds(*instance, segment.table, i, &dst.words[0], &src, &n))
         return out_of_bounds("element", i, TrapReason::kTableOutOfBounds, segment.offset.begin,
                              diag);
-      init_table(instance, segment.table, i, dst.words[0], 0, segment.size());
+      init_table(instance, segment.table, i, dst.words[0], src, n);
     }
     if (segment.mode != SegmentMode::kPassive) instance->dropped_elements.set(i);
   }
@@ -265,9 +266,10 @@ Err init_segments(wring_instance* instance, Diag* diag) {
     if (segment.mode != SegmentMode::kActive) continue;
     ConstValue dst;
     TRY(evaluate(*instance, segment.offset, &dst, diag));
-    if (!init_memory_in_bounds(*instance, segment.memory, i, dst.words[0], 0, segment.bytes.size()))
+    u64 src = 0, n = segment.bytes.size();
+    if (!init_memory_in_bounds(*instance, segment.memory, i, &dst.words[0], &src, &n))
       return out_of_bounds("data", i, TrapReason::kMemoryOutOfBounds, segment.offset.begin, diag);
-    init_memory(instance, segment.memory, i, dst.words[0], 0, segment.bytes.size());
+    init_memory(instance, segment.memory, i, dst.words[0], src, n);
     instance->dropped_datas.set(i);
   }
   return Err::kOk;

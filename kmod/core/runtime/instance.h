@@ -44,13 +44,13 @@ Err evaluate(const wring_instance& instance, Range expression, ConstValue* out, 
 // The same where no instance is needed: false if one is.
 bool evaluate_in_advance(const wring_module& module, Range expression, ConstValue* out);
 
-// table.init and memory.init, for library calls and active segments; the caller checks the bounds first. Segments
-// that were dropped are empty. Any context.
-bool init_table_in_bounds(const wring_instance& instance, u32 table, u32 segment, u64 dst, u32 src,
-                          u32 n);
-void init_table(wring_instance* instance, u32 table, u32 segment, u64 dst, u32 src, u32 n);
-bool init_memory_in_bounds(const wring_instance& instance, u32 memory, u32 segment, u64 dst,
-                           u32 src, u32 n);
-void init_memory(wring_instance* instance, u32 memory, u32 segment, u64 dst, u32 src, u32 n);
+// table.init and memory.init, for library calls and active segments; the caller checks the bounds first (as
+// range_in_bounds does, base/nospec.h). Segments that were dropped are empty. Any context.
+bool init_table_in_bounds(const wring_instance& instance, u32 table, u32 segment, u64* dst,
+                          u64* src, u64* n);
+void init_table(wring_instance* instance, u32 table, u32 segment, u64 dst, u64 src, u64 n);
+bool init_memory_in_bounds(const wring_instance& instance, u32 memory, u32 segment, u64* dst,
+                           u64* src, u64* n);
+void init_memory(wring_instance* instance, u32 memory, u32 segment, u64 dst, u64 src, u64 n);
 
 }  // namespace wring::runtime

@@ -5,6 +5,7 @@
 // in pieces: a 4 GiB fill must neither be free nor keep a CPU.
 #include "core/runtime/libcalls.h"
 
+#include "core/base/nospec.h"
 #include "core/base/recovery.h"
 #include "core/runtime/instance.h"
 #include "core/runtime/table.h"
@@ -51,8 +52,6 @@ u64 take_reserve(wring_vmctx* vmctx, u64 most) {
   root->fuel_used += taken;
   return taken;
 }
-
-bool in_bounds(u64 begin, u64 n, u64 size) { return begin <= size && n <= size - begin; }
 
 runtime::Table* table_of(wring_vmctx* vmctx, u32 table) {
   return runtime::instance_of(vmctx)->tables[table];
@@ -193,7 +192,7 @@ extern "C" u64 wring_lib_memory_grow(wring_vmctx* vmctx, u32 memory, u64 pages) 
 
 extern "C" void wring_lib_memory_fill(wring_vmctx* vmctx, u32 memory, u64 dst, u32 value, u64 n) {
   const wring_memory_view* view = vmctx->memories[memory];
-  if (!in_bounds(dst, n, view->bytes)) return trap(vmctx, TrapReason::kMemoryOutOfBounds);
+  if (!range_in_bounds(&dst, &n, view->bytes)) return trap(vmctx, TrapReason::kMemoryOutOfBounds);
   if (!pay(vmctx, n)) return;
   u8* to = view->base + dst;
   in_pieces(vmctx, n, kBulkPieceBytes, [&](u64 done, u64 piece) {
@@ -205,7 +204,7 @@ extern "C" void wring_lib_memory_copy(wring_vmctx* vmctx, u32 dst_memory, u32 sr
                                       u64 src, u64 n) {
   const wring_memory_view* to = vmctx->memories[dst_memory];
   const wring_memory_view* from = vmctx->memories[src_memory];
-  if (!in_bounds(dst, n, to->bytes) || !in_bounds(src, n, from->bytes))
+  if (!range_in_bounds(&dst, &n, to->bytes) || !range_in_bounds(&src, &n, from->bytes))
     return trap(vmctx, TrapReason::kMemoryOutOfBounds);
   if (!pay(vmctx, n)) return;
   // Overlapping ranges are copied from the end that is not overwritten first.
@@ -220,12 +219,12 @@ extern "C" void wring_lib_memory_init(wring_vmctx* vmctx, u32 memory, u32 segmen
                                       u32 n) {
   return guarded_call(vmctx, [&] {
     wring_instance* instance = runtime::instance_of(vmctx);
-    if (!runtime::init_memory_in_bounds(*instance, memory, segment, dst, src, n))
+    u64 from = src, bytes = n;
+    if (!runtime::init_memory_in_bounds(*instance, memory, segment, &dst, &from, &bytes))
       return trap(vmctx, TrapReason::kMemoryOutOfBounds);
-    if (!pay(vmctx, n)) return;
-    in_pieces(vmctx, n, kBulkPieceBytes, [&](u64 done, u64 piece) {
-      runtime::init_memory(instance, memory, segment, dst + done, src + static_cast<u32>(done),
-                           static_cast<u32>(piece));
+    if (!pay(vmctx, bytes)) return;
+    in_pieces(vmctx, bytes, kBulkPieceBytes, [&](u64 done, u64 piece) {
+      runtime::init_memory(instance, memory, segment, dst + done, from + done, piece);
     });
   });
 }
@@ -239,7 +238,8 @@ extern "C" void wring_lib_data_drop(wring_vmctx* vmctx, u32 segment) {
 extern "C" u64 wring_lib_table_get(wring_vmctx* vmctx, u32 table, u64 index) {
   return guarded_call(vmctx, [&]() -> u64 {
     const runtime::Table* from = table_of(vmctx, table);
-    if (index < from->view.size) return runtime::get_entry(*from, index);
+    u32 size = from->view.size;
+    if (index < size) return runtime::get_entry(*from, index_nospec(index, size));
     trap(vmctx, TrapReason::kTableOutOfBounds);
     return 0;
   });
@@ -248,8 +248,9 @@ extern "C" u64 wring_lib_table_get(wring_vmctx* vmctx, u32 table, u64 index) {
 extern "C" void wring_lib_table_set(wring_vmctx* vmctx, u32 table, u64 index, u64 ref) {
   return guarded_call(vmctx, [&] {
     runtime::Table* to = table_of(vmctx, table);
-    if (index >= to->view.size) return trap(vmctx, TrapReason::kTableOutOfBounds);
-    runtime::set_entries(to, index, 1, ref);
+    u32 size = to->view.size;
+    if (index >= size) return trap(vmctx, TrapReason::kTableOutOfBounds);
+    runtime::set_entries(to, index_nospec(index, size), 1, ref);
   });
 }
 
@@ -264,7 +265,8 @@ extern "C" u64 wring_lib_table_grow(wring_vmctx* vmctx, u32 table, u64 ref, u64 
 extern "C" void wring_lib_table_fill(wring_vmctx* vmctx, u32 table, u64 dst, u64 ref, u64 n) {
   return guarded_call(vmctx, [&] {
     runtime::Table* to = table_of(vmctx, table);
-    if (!in_bounds(dst, n, to->view.size)) return trap(vmctx, TrapReason::kTableOutOfBounds);
+    if (!range_in_bounds(&dst, &n, to->view.size))
+      return trap(vmctx, TrapReason::kTableOutOfBounds);
     if (!pay(vmctx, n * to->entry_bytes())) return;
     in_pieces(vmctx, n, kBulkPieceEntries,
               [&](u64 done, u64 piece) { runtime::set_entries(to, dst + done, piece, ref); });
@@ -275,12 +277,12 @@ extern "C" void wring_lib_table_init(wring_vmctx* vmctx, u32 table, u32 segment,
                                      u32 n) {
   return guarded_call(vmctx, [&] {
     wring_instance* instance = runtime::instance_of(vmctx);
-    if (!runtime::init_table_in_bounds(*instance, table, segment, dst, src, n))
+    u64 from = src, entries = n;
+    if (!runtime::init_table_in_bounds(*instance, table, segment, &dst, &from, &entries))
       return trap(vmctx, TrapReason::kTableOutOfBounds);
-    if (!pay(vmctx, u64{n} * kBulkBytesPerFuel)) return;
-    in_pieces(vmctx, n, kBulkPieceEntries, [&](u64 done, u64 piece) {
-      runtime::init_table(instance, table, segment, dst + done, src + static_cast<u32>(done),
-                          static_cast<u32>(piece));
+    if (!pay(vmctx, entries * kBulkBytesPerFuel)) return;
+    in_pieces(vmctx, entries, kBulkPieceEntries, [&](u64 done, u64 piece) {
+      runtime::init_table(instance, table, segment, dst + done, from + done, piece);
     });
   });
 }
@@ -290,7 +292,7 @@ extern "C" void wring_lib_table_copy(wring_vmctx* vmctx, u32 dst_table, u32 src_
   return guarded_call(vmctx, [&] {
     runtime::Table* to = table_of(vmctx, dst_table);
     runtime::Table* from = table_of(vmctx, src_table);
-    if (!in_bounds(dst, n, to->view.size) || !in_bounds(src, n, from->view.size))
+    if (!range_in_bounds(&dst, &n, to->view.size) || !range_in_bounds(&src, &n, from->view.size))
       return trap(vmctx, TrapReason::kTableOutOfBounds);
     u64 entry_bytes = to->entry_bytes();
     if (n == 0 || !pay(vmctx, n * entry_bytes)) return;
@@ -360,7 +362,9 @@ namespace {
 // What wait and notify check alike (spec of the threads proposal). nullptr: trapped.
 const u8* atomic_address(wring_vmctx* vmctx, u32 memory, u64 address, u32 bytes) {
   const wring_memory_view* view = vmctx->memories[memory];
-  if (address % bytes == 0 && in_bounds(address, bytes, view->bytes)) return view->base + address;
+  u64 n = bytes;
+  if (address % bytes == 0 && range_in_bounds(&address, &n, view->bytes))
+    return view->base + address;
   trap(vmctx, address % bytes ? TrapReason::kUnalignedAtomic : TrapReason::kMemoryOutOfBounds);
   return nullptr;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // Element and data segments, and the constant expressions in them (spec, sections 4.5.4 and 3.3.10).
+#include "core/base/nospec.h"
 #include "core/runtime/bridge.h"
 #include "core/runtime/instance.h"
 #include "core/runtime/table.h"
@@ -8,8 +9,6 @@
 namespace wring::runtime {
 
 namespace {
-
-bool in_bounds(u64 begin, u64 n, u64 size) { return begin <= size && n <= size - begin; }
 
 // i32 and i64 add, sub, mul (extended-const). False: not one of them.
 bool apply(Opcode op, u64 left, u64* right) {
@@ -95,38 +94,40 @@ bool evaluate_in_advance(const wring_module& module, Range expression, ConstValu
          !needs_instance;
 }
 
-bool init_table_in_bounds(const wring_instance& instance, u32 table, u32 segment, u64 dst, u32 src,
-                          u32 n) {
+bool init_table_in_bounds(const wring_instance& instance, u32 table, u32 segment, u64* dst,
+                          u64* src, u64* n) {
   u32 size =
       instance.dropped_elements.test(segment) ? 0 : instance.module().elements[segment].size();
-  return in_bounds(src, n, size) && in_bounds(dst, n, instance.tables[table]->view.size);
+  return range_in_bounds(src, n, size) &&
+         range_in_bounds(dst, n, instance.tables[table]->view.size);
 }
 
-void init_table(wring_instance* instance, u32 table, u32 segment, u64 dst, u32 src, u32 n) {
+void init_table(wring_instance* instance, u32 table, u32 segment, u64 dst, u64 src, u64 n) {
   const ElementSegment& elements = instance->module().elements[segment];
   Table* to = instance->tables[table];
-  for (u32 i = 0; i < n; i++, tick()) {
+  for (u64 i = 0; i < n; i++, tick()) {
     ConstValue value;
     if (elements.functions.empty()) {
       Diag diag;
       // An expression of a reference type is one instruction, which needs nothing of the store.
-      Err err = evaluate(*instance, elements.expressions[u64{src} + i], &value, &diag);
+      Err err = evaluate(*instance, elements.expressions[src + i], &value, &diag);
       WRING_ASSERT(err == Err::kOk);
     } else {
-      value.words[0] = func_ref_of(*instance, elements.functions[u64{src} + i]);
+      value.words[0] = func_ref_of(*instance, elements.functions[src + i]);
     }
     set_entries(to, dst + i, 1, value.words[0]);
   }
 }
 
-bool init_memory_in_bounds(const wring_instance& instance, u32 memory, u32 segment, u64 dst,
-                           u32 src, u32 n) {
+bool init_memory_in_bounds(const wring_instance& instance, u32 memory, u32 segment, u64* dst,
+                           u64* src, u64* n) {
   u32 size =
       instance.dropped_datas.test(segment) ? 0 : instance.module().datas[segment].bytes.size();
-  return in_bounds(src, n, size) && in_bounds(dst, n, instance.memories[memory]->view.bytes);
+  return range_in_bounds(src, n, size) &&
+         range_in_bounds(dst, n, instance.memories[memory]->view.bytes);
 }
 
-void init_memory(wring_instance* instance, u32 memory, u32 segment, u64 dst, u32 src, u32 n) {
+void init_memory(wring_instance* instance, u32 memory, u32 segment, u64 dst, u64 src, u64 n) {
   if (n == 0) return;
   const Module& module = instance->module();
   const u8* from = module.bytes.data() + module.datas[segment].bytes.begin + src;
