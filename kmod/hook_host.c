@@ -7,6 +7,7 @@
  * are traps.
  */
 #include <linux/ktime.h>
+#include <linux/nospec.h>
 #include <linux/sched.h>
 #include <linux/skbuff.h>
 #include <linux/smp.h>
@@ -18,6 +19,8 @@
  * @vmctx: of the guest
  * @ptr: the guest's address
  * @len: bytes
+ *
+ * Where the check is mispredicted the bytes are in the memory's reservation all the same, because @ptr has 32 bits.
  *
  * Context: any, called by the guest.
  * Return: the bytes, or NULL with a trap set if they are not all in memory 0.
@@ -31,9 +34,14 @@ void *wring_guest_bytes(struct wring_vmctx *vmctx, u32 ptr, u64 len)
 	return vmctx->memory->base + ptr;
 }
 
-static bool wring_pkt_holds(const struct wring_vmctx *vmctx, u32 off, u32 len)
+/* Whether a range lies in the packet. Where that is mispredicted it does, too. */
+static bool wring_pkt_holds(const struct wring_vmctx *vmctx, u32 *off, u32 *len)
 {
-	return (u64)off + len <= vmctx->pkt_len;
+	if ((u64)*off + *len > vmctx->pkt_len)
+		return false;
+	*off = array_index_nospec(*off, vmctx->pkt_len + 1);
+	*len = array_index_nospec(*len, vmctx->pkt_len - *off + 1);
+	return true;
 }
 
 /*
@@ -58,7 +66,7 @@ static u32 wring_host_pkt_read(struct wring_vmctx *vmctx, u32 off, u32 dst, u32 
 
 	if (!to || !wring_in_hook(vmctx) || wring_guest_pay(vmctx, len))
 		return 0;
-	if (wring_pkt_holds(vmctx, off, len)) {
+	if (wring_pkt_holds(vmctx, &off, &len)) {
 		memcpy(to, vmctx->pkt + off, len);
 		return 0;
 	}
@@ -78,7 +86,7 @@ static u32 wring_host_pkt_write(struct wring_vmctx *vmctx, u32 off, u32 src, u32
 
 	if (!from || !wring_in_hook(vmctx) || wring_guest_pay(vmctx, len))
 		return 0;
-	if (!wring_pkt_holds(vmctx, off, len))
+	if (!wring_pkt_holds(vmctx, &off, &len))
 		return -EFAULT;
 	memcpy(vmctx->pkt + off, from, len);
 	return 0;
@@ -102,6 +110,10 @@ static u64 wring_host_pid_tgid(struct wring_vmctx *vmctx)
 
 /* In units of fuel: where the clock is a device, reading it takes microseconds. */
 #define CLOCK_COST 128
+
+/* What generated code reads at constant offsets without a clamp is in the packet's own buffer. */
+static_assert(SKB_DATA_ALIGN(sizeof(struct skb_shared_info)) >=
+	      WRING_PACKET_TAIL_BYTES + sizeof(u64));
 
 #define IN_PACKET_HOOKS (WRING_IN(WRING_PROG_XDP) | WRING_IN(WRING_PROG_NETFILTER))
 

@@ -245,6 +245,7 @@ Err compile_to_ir(const CompileRequest& request, link::CallGraph* graph, u32 fun
   context.bindings = &request.bindings;
   context.type_ids = request.type_ids;
   context.metered = request.metered;
+  context.clamp_speculation = request.target.clamp_speculation;
   context.max_memory_pages = request.max_memory_pages;
   context.may_throw = graph->may_throw();
   context.indirect_may_throw = graph->indirect_may_throw();

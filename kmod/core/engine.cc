@@ -175,11 +175,14 @@ Err convert_maps(const wring_compile_options& options, Arena* arena, Span<const 
   return Err::kOk;
 }
 
+static_assert(kPacketTailBytes == WRING_PACKET_TAIL_BYTES);
+
 void convert_target(const wring_target& from, Target* to) {
   to->cpu = from.cpu;
   to->ibt = from.ibt != 0;
   to->sls = from.sls != 0;
   to->retpoline = from.retpoline != 0;
+  to->clamp_speculation = from.clamp_speculation != 0;
   to->far_calls = from.far_calls != 0;
   to->return_thunk = from.return_thunk;
   to->random = from.random;

@@ -142,12 +142,17 @@ struct wring_map_binding {	/* mirrors wring::MapBinding; index = the handle */
 struct wring_target {
 	unsigned int cpu;		/* CpuFeature bits */
 	unsigned char ibt, sls, retpoline, far_calls;
+	unsigned char clamp_speculation;	/* bounds checks hold under speculation */
 	unsigned long long return_thunk;
 	unsigned long long indirect_thunks[16];
 	unsigned long long random;	/* constant blinding seed, 0 = off */
 	unsigned long long gs_this_cpu_off;	/* gs displacement of this_cpu_off, 0 if unavailable */
 	unsigned long long gs_cpu_number;	/* gs displacement of cpu_number (int), 0 if unavailable */
 };
+/*
+ * Behind each packet's end this many bytes and 8 more are no secret: code that is clamped may read them speculatively.
+ */
+#define WRING_PACKET_TAIL_BYTES 256u
 /* CpuFeature bits of the CPU this runs on (cpuid). */
 unsigned int wring_cpu_features(void);
 

@@ -9,14 +9,14 @@
                      (call $fib (i32.sub (local.get 0) (i32.const 2)))))))
   (func (export "leaf") (param i32) (result i32) (i32.mul (local.get 0) (local.get 0))))
 
-;; | function 0 "fib": 93 bytes, frame 24, stack checked
+;; | function 0 "fib": 91 bytes, frame 24, stack checked
 ;; |       0  mov edi, edi
 ;; |       2  cmp rsp, [r14+0x90]
-;; |       9  jb L81
+;; |       9  jb L79
 ;; |      11  sub rsp, 0x18
 ;; |      15  mov [rsp], rdi                            ; @41
 ;; |      19  sub r13, 0x0E
-;; |      23  js L86
+;; |      23  js L84
 ;; | L25:
 ;; |      25  cmp edi, 0x02                             ; @47
 ;; |      28  jnb L38
@@ -28,19 +28,19 @@
 ;; |      41  lea edi, [rdi-0x01]                       ; @56
 ;; |      44  call ...                                  ; -> function 0 fib @57
 ;; |      49  mov [rsp+0x08], rax
-;; |      54  mov rdi, [rsp]
-;; |      58  add edi, 0xFFFFFFFE                       ; @63
-;; |      61  call ...                                  ; -> function 0 fib @64
-;; |      66  mov rcx, [rsp+0x08]
-;; |      71  add ecx, eax                              ; @66
-;; |      73  mov rax, rcx
-;; |      76  add rsp, 0x18                             ; @68
-;; |      80  ret
-;; | L81:
-;; |      81  call ...                                  ; -> stub trap (call stack exhausted)
-;; | L86:
-;; |      86  call ...                                  ; -> stub fuel (all fuel consumed)
-;; |      91  jmp L25
+;; |      54  mov edi, [rsp]
+;; |      57  add edi, 0xFFFFFFFE                       ; @63
+;; |      60  call ...                                  ; -> function 0 fib @64
+;; |      65  mov ecx, [rsp+0x08]
+;; |      69  add ecx, eax                              ; @66
+;; |      71  mov rax, rcx
+;; |      74  add rsp, 0x18                             ; @68
+;; |      78  ret
+;; | L79:
+;; |      79  call ...                                  ; -> stub trap (call stack exhausted)
+;; | L84:
+;; |      84  call ...                                  ; -> stub fuel (all fuel consumed)
+;; |      89  jmp L25
 ;; |
 ;; | function 1 "leaf": 9 bytes, frame 0
 ;; |       0  mov edi, edi

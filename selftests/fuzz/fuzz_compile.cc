@@ -19,6 +19,7 @@ wring_target target_for(size_t seed) {
   wring_target target = wring_posix_target();
   target.ibt = seed & 1;
   target.sls = seed >> 1 & 1;
+  target.clamp_speculation = seed >> 3 & 1;
   if (seed & 4) target.cpu = seed & 16 ? 0 : unsigned{wring::kCpuSse41};  // 0: floats are refused
   return target;
 }

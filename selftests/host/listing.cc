@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Listings: run the compiler's pipeline on a module whose function imports are all left to other instances.
+// Listings: run the compiler's pipeline on a module whose function imports, but for intrinsics and maps, are all left
+// to other instances.
 #include "selftests/host/listing.h"
 
 #include <Zydis/Zydis.h>
@@ -8,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string_view>
 #include <vector>
 
 #include "core/base/new.h"
@@ -44,6 +46,9 @@ class Subject {
       return describe(error);
     loaded_.reset(loaded);
     bindings_.resize(module().imported_functions);
+    for (const Import& import : module().imports)
+      if (import.kind == ExternKind::kFunc) bind(import);
+    request.bindings.maps = {maps_.data(), maps_.size()};
     request.module = &module();
     request.bindings.functions = {bindings_.data(), bindings_.size()};
     request.type_ids = {loaded->type_ids, module().types.size()};
@@ -71,10 +76,35 @@ class Subject {
   link::CallGraph graph;
 
  private:
+  static std::string_view text(Bytes name) {
+    return {reinterpret_cast<const char*>(name.data()), name.size()};
+  }
+  void bind(const Import& import) {
+    FunctionBinding& to = bindings_[import.index];
+    if (text(import.module) == "wring_map") {
+      to.kind = BindingKind::kConstant;
+      to.value = static_cast<u32>(maps_.size());
+      maps_.push_back({MapKind::kArray, 100, 8, 8, 0x1000});
+    }
+    if (text(import.module) != "wring") return;
+    static constexpr std::string_view kNames[] = {
+#define INTRINSIC(name, module, import, params, results) import,
+#include "core/link/intrinsics.def"
+#undef INTRINSIC
+    };
+    for (u32 i = 0; i < std::size(kNames); i++) {
+      if (text(import.name) != kNames[i]) continue;
+      to.kind = BindingKind::kIntrinsic;
+      to.intrinsic = static_cast<Intrinsic>(i);
+      to.address = 1;  // of the out-of-line form
+    }
+  }
+
   Arena graph_arena_{kMaxCompileBytes};
   Store store_;
   host::Module loaded_;
   std::vector<FunctionBinding> bindings_;
+  std::vector<MapBinding> maps_;
 };
 
 struct Stdout final : TextSink {
@@ -228,6 +258,7 @@ std::string list_ir(const std::string& module_bytes, const ListingOptions& optio
   Subject subject;
   if (std::string error = subject.load(module_bytes); !error.empty()) return error;
   Diag graph_diag;
+  subject.request.target.clamp_speculation = options.clamped;
   if (subject.make_graph(&graph_diag) != Err::kOk) return text_of(graph_diag, subject.module());
   bool found = false;
   for (u32 func = subject.module().imported_functions; func < subject.module().functions.size();
@@ -253,6 +284,7 @@ std::string list_asm(const std::string& module_bytes, const ListingOptions& opti
   Arena arena(kMaxCompileBytes);
   CodeBuilder code(&arena);
   code.want_lines = true;
+  subject.request.target.clamp_speculation = options.clamped;
   if (options.baseline_cpu) subject.request.target.cpu = kCpuSse41;
   CompileResult result;
   Diag diag;

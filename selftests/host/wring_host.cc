@@ -358,6 +358,7 @@ int main(int argc, char** argv) {
   dump_command->add_option("FILE", file)->required();
   dump_command->add_option("FUNC", listing.func, "only this function: an index or a name");
   dump_command->add_flag("--passes", listing.all_passes, "ir: after every pass");
+  dump_command->add_flag("--clamped", listing.clamped, "bounds checks hold under speculation");
   dump_command->add_flag("--baseline", listing.baseline_cpu,
                          "asm: for the least CPU that will do, not this one");
   dump_command->callback([&] { status = dump(kind, file, listing); });

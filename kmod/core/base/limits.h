@@ -32,6 +32,8 @@ constexpr u32 kWasmPageBytes = 65'536;
 
 // No hook's packet has more linear bytes (wring_vmctx::pkt_len): the optimizer relies on it.
 constexpr u64 kMaxPacketBytes = u64{1} << 30;
+// What may be read from the start of any packet, or behind its end, without reaching beyond the buffer that it lies in.
+constexpr u32 kPacketTailBytes = 256;
 
 // Compilation: per function and whole-module memory the compiler may take.
 constexpr usize kMaxCompileBytes = usize{1} << 30;

@@ -63,6 +63,7 @@ Err Builder::begin() {
   const FuncType& type = module_.types[function.type];
   f_->module = &module_;
   f_->index = func_;
+  f_->clamps_speculation = context_.clamp_speculation;
   if (!module_.memories.empty()) {
     const Limits& limits = module_.memories[0].type.limits;
     u64 pages = context_.max_memory_pages;

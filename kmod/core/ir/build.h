@@ -10,9 +10,10 @@ namespace wring::ir {
 // What the code that accesses an instance needs to know; see runtime/vmctx.h and link/binding.h.
 struct BuildContext {
   const Module* module;
-  const Bindings* bindings;  // what each import is bound to
-  Span<const u32> type_ids;  // Store-wide signature id per module type, for call_indirect
-  bool metered = true;       // emit Fuel
+  const Bindings* bindings;        // what each import is bound to
+  Span<const u32> type_ids;        // Store-wide signature id per module type, for call_indirect
+  bool metered = true;             // emit Fuel
+  bool clamp_speculation = false;  // see Function
   u32 max_memory_pages = kMaxMemoryPages;  // no memory grows beyond this, whatever its type says
   // By function index: whether a call may return with wring_vmctx::exception set. Empty: none may.
   Span<const u8> may_throw;

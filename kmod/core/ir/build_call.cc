@@ -177,6 +177,8 @@ void Builder::call_indirect(const Instr& in, bool is_tail) {
   start_block(go_on);
   Value code =
       load_raw(Type::kI64, MemKind::k64, entry, __builtin_offsetof(wring_table_entry, code), false);
+  // What another type's function takes for a reference, or its caller for an i32, could be any number.
+  code = match_or_null(code, id, constant(Type::kI64, context_.type_ids[in.index]));
   call_code(code, in.index, context_.indirect_may_throw, is_tail);
 }
 

@@ -171,6 +171,7 @@ void Builder::dispatch(const Frame& frame, Value exception) {
     bool has_ref =
         clause.kind == CatchClause::kCatchRef || clause.kind == CatchClause::kCatchAllRef;
     BlockId next = kNone;
+    Value caught = exception;
     if (has_tag) {
       if (tag == kNone) tag = load_raw(Type::kI64, MemKind::k64, exception, kTagOffset, false);
       Value tags =
@@ -184,16 +185,18 @@ void Builder::dispatch(const Frame& frame, Value exception) {
       edge(from, match);
       edge(from, next);
       start_block(match);
+      // Other tags have numbers where this one has references.
+      caught = match_or_null(exception, tag, mine);
     }
     store_raw(Op::kStoreRaw, MemKind::k64, vmctx(), __builtin_offsetof(wring_vmctx, exception),
               constant(Type::kI64, 0));
     u32 height = stack_.size();
-    if (has_tag) catch_values(clause.tag, exception);
+    if (has_tag) catch_values(clause.tag, caught);
     if (has_ref) {
-      store_raw(Op::kStoreRaw, MemKind::k32U, exception, kEscapedOffset, constant(Type::kI32, 1));
-      push(exception);
+      store_raw(Op::kStoreRaw, MemKind::k32U, caught, kEscapedOffset, constant(Type::kI32, 1));
+      push(caught);
     } else {
-      libcall(Libcall::kExnFree, {&exception, 1}, Type::kVoid);
+      libcall(Libcall::kExnFree, {&caught, 1}, Type::kVoid);
     }
     if (failed_ || work_ > kMaxSsaWork) return;  // run() reports it
     branch_to(clause.label);

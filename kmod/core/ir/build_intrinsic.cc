@@ -40,48 +40,62 @@ Err Builder::intrinsic(u32 func, const FunctionBinding& binding) {
   return call_host(func, binding.may_trap);
 }
 
+// An index that has been compared with `bound`, for an address: it stays below where that is mispredicted, but for
+// those that do no harm.
+Value Builder::clamp_index(Value index, Value bound, u32 harmless) {
+  if (!context_.clamp_speculation) return index;
+  Inst inst = make_inst(Op::kClampIndex, Type::kI32, index, bound);
+  inst.imm = harmless;
+  return emit(inst);
+}
+
+// An address that is used where `found` is what is wanted.
+Value Builder::match_or_null(Value address, Value found, Value wanted) {
+  if (!context_.clamp_speculation) return address;
+  return emit(make_inst(Op::kMatchOrNull, Type::kI64, address, found, wanted));
+}
+
 // Traps unless [offset, offset + bytes) lies in the packet. In 64 bits nothing wraps; where the offset is
-// constant a 32-bit comparison with the length does, in the form a program's own checks have.
-void Builder::check_packet(Value offset, u32 bytes) {
+// constant or a single byte is accessed a 32-bit comparison with the length does, in the form a program's own checks
+// have.
+Value Builder::packet_address(Value offset, u32 bytes, i64* displacement) {
   Value length =
       load_vmctx(Type::kI32, MemKind::k32U, __builtin_offsetof(wring_vmctx, pkt_len), true);
   u64 start;
+  bool is_known = is_const(offset, &start);
   Value outside;
-  if (is_const(offset, &start) && start + bytes <= 0xffff'ffff) {
+  if (is_known && start + bytes <= 0xffff'ffff) {
     outside = emit_compare(Op::kLtU, Type::kI32, length, constant(Type::kI32, start + bytes));
+  } else if (bytes == 1) {
+    outside = emit_compare(Op::kGeU, Type::kI32, offset, length);
   } else {
     Value end = emit2(Op::kAdd, Type::kI64, emit1(Op::kZExtI32, Type::kI64, offset),
                       constant(Type::kI64, bytes));
     outside = emit_compare(Op::kGtU, Type::kI64, end, emit1(Op::kZExtI32, Type::kI64, length));
   }
   trap_if(outside, TrapReason::kPacketOutOfBounds);
-}
 
-Value Builder::packet_address(Value offset, i64* displacement) {
   Value packet = load_vmctx(Type::kI64, MemKind::k64, __builtin_offsetof(wring_vmctx, pkt), true);
-  u64 start;
-  if (is_const(offset, &start) && start <= 0x7fff'ffff) {
+  bool is_near = is_known && start < kPacketTailBytes;
+  if (is_known && (is_near || (!context_.clamp_speculation && start <= 0x7fff'ffff))) {
     *displacement = static_cast<i64>(start);
     return packet;
   }
   *displacement = 0;
+  offset = clamp_index(offset, length, kPacketTailBytes);
   return emit2(Op::kAdd, Type::kI64, packet, emit1(Op::kZExtI32, Type::kI64, offset));
 }
 
 void Builder::packet_load(Type type, MemKind kind) {
-  Value offset = pop();
-  check_packet(offset, bytes_of(kind));
   i64 displacement;
-  Value address = packet_address(offset, &displacement);
+  Value address = packet_address(pop(), bytes_of(kind), &displacement);
   push(load_raw(type, kind, address, displacement, false));
 }
 
 void Builder::packet_store(MemKind kind) {
   Value value = pop();
-  Value offset = pop();
-  check_packet(offset, bytes_of(kind));
   i64 displacement;
-  Value address = packet_address(offset, &displacement);
+  Value address = packet_address(pop(), bytes_of(kind), &displacement);
   store_raw(Op::kStoreRaw, kind, address, displacement, value);
 }
 
@@ -101,8 +115,8 @@ void Builder::hook_arg() {
   start_block(inside);
   Value args =
       load_vmctx(Type::kI64, MemKind::k64, __builtin_offsetof(wring_vmctx, hook_args), true);
-  Value offset =
-      emit2(Op::kShl, Type::kI64, emit1(Op::kZExtI32, Type::kI64, n), constant(Type::kI64, 3));
+  Value offset = emit2(Op::kShl, Type::kI64, emit1(Op::kZExtI32, Type::kI64, clamp_index(n, count)),
+                       constant(Type::kI64, 3));
   Inst load = make_inst(Op::kLoadRaw, Type::kI64, emit2(Op::kAdd, Type::kI64, args, offset));
   load.aux = static_cast<u16>(MemKind::k64);
   load.invariant = load.pinned = true;  // valid only where n is in range
@@ -159,6 +173,7 @@ bool Builder::map_access(Intrinsic which) {
   if (is_known) {
     address = constant(kI64, map.address + known * bytes);
   } else {
+    index = clamp_index(index, constant(kI32, map.max_entries));
     Value scaled = emit2(Op::kMul, kI64, emit1(Op::kZExtI32, kI64, index), constant(kI64, bytes));
     address = emit2(Op::kAdd, kI64, constant(kI64, map.address), scaled);
   }

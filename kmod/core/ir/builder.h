@@ -183,11 +183,12 @@ class Builder {
   void check_host_error();
 
   // build_intrinsic.cc
+  Value clamp_index(Value index, Value bound, u32 harmless = 0);
+  Value match_or_null(Value address, Value found, Value wanted);
   Err intrinsic(u32 func, const FunctionBinding& binding);
   void packet_load(Type type, MemKind kind);
   void packet_store(MemKind kind);
-  void check_packet(Value offset, u32 bytes);
-  Value packet_address(Value offset, i64* displacement);
+  Value packet_address(Value offset, u32 bytes, i64* displacement);
   void hook_arg();
   bool map_access(Intrinsic intrinsic);
 

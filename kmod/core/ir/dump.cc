@@ -89,6 +89,7 @@ bool dump_extra(const Inst& inst, TextSink* sink) {
     case Op::kVExtract:
     case Op::kVReplace: return print(sink, " %s %lld", opcode_text(inst.aux), imm);
     case Op::kPerCpu: return print(sink, " +%lld", imm);
+    case Op::kClampIndex: return imm ? print(sink, " beyond %lld", imm) : true;
     case Op::kCall:
     case Op::kTailCall:
     case Op::kCallHost: return print(sink, " func %lld", imm);

@@ -127,6 +127,8 @@ struct Function {
   u32 index = 0;  // function index
   u64 max_memory_bytes =
       u64{kMaxMemoryPages} * kWasmPageBytes;  // what linear memory 0 can at most have
+  // Addresses depend on bounds checks by data, not only by branches (verify.h).
+  bool clamps_speculation = false;
   u64 unpaid = 0;  // what a call costs besides what loops pay, in units of fuel; once that is known
   Vec<Inst> insts;
   Vec<Block> blocks;

@@ -410,7 +410,13 @@ Err Verifier::types(Value v) {
       break;
     case Op::kPerCpu: ok = inst.type == kI64 && arg_is(0, kI64) && fits_i32(inst.imm); break;
     case Op::kLoadGs: ok = has_int && fits_i32(inst.imm); break;
-    case Op::kClampIndex: ok = inst.type == kI32 && arg_is(0, kI32) && arg_is(1, kI32); break;
+    case Op::kClampIndex:
+      ok = inst.type == kI32 && arg_is(0, kI32) && arg_is(1, kI32) && inst.imm >= 0 &&
+           inst.imm <= kPacketTailBytes;
+      break;
+    case Op::kMatchOrNull:
+      ok = inst.type == kI64 && arg_is(0, kI64) && arg_is(1, kI64) && arg_is(2, kI64);
+      break;
     case Op::kCall:
     case Op::kCallPtr:
     case Op::kTailCall:
@@ -456,7 +462,7 @@ Err Verifier::run() {
     TRY(uses(b));
     for (Value v : paced(f_.blocks[b].insts)) TRY(types(v));
   }
-  return Err::kOk;
+  return f_.clamps_speculation ? verify_clamps(f_, pass_, diag_) : Err::kOk;
 }
 
 Err Verifier::lowerable() {

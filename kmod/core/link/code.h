@@ -129,14 +129,15 @@ struct StackPointer {
 
 // What the running machine and kernel ask of generated code.
 struct Target {
-  u32 cpu = 0;                   // CpuFeature bits
-  bool ibt = false;              // endbr64 at indirect entries
-  bool sls = false;              // int3 after ret and indirect jmp
-  bool retpoline = false;        // indirect calls and jumps through indirect_thunks
-  u64 return_thunk = 0;          // ret becomes jmp there, unless 0
-  u64 indirect_thunks[16] = {};  // by register number
-  u64 random = 0;                // seed for constant blinding; 0: off
-  bool far_calls = false;        // absolute addresses may be beyond rel32: go through an island
+  u32 cpu = 0;                     // CpuFeature bits
+  bool ibt = false;                // endbr64 at indirect entries
+  bool sls = false;                // int3 after ret and indirect jmp
+  bool retpoline = false;          // indirect calls and jumps through indirect_thunks
+  bool clamp_speculation = false;  // bounds checks hold under speculation (ir/verify.h)
+  u64 return_thunk = 0;            // ret becomes jmp there, unless 0
+  u64 indirect_thunks[16] = {};    // by register number
+  u64 random = 0;                  // seed for constant blinding; 0: off
+  bool far_calls = false;          // absolute addresses may be beyond rel32: go through an island
 };
 enum CpuFeature : u32 {
   kCpuBmi1 = 1,

@@ -33,6 +33,7 @@ bool can_move(const Inst& inst) {
     case Op::kWrap:
     // Must stay where the access is that it protects.
     case Op::kClampIndex:
+    case Op::kMatchOrNull:
     // The CPU is looked up where it matters.
     case Op::kPerCpu: return false;
     default: return true;

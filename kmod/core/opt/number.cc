@@ -89,8 +89,9 @@ Value Gvn::number(Inst inst, Value reuse) {
     if (failed_) return 0;
     if (v != kNone) return v;
   }
-  if (inst.op != Op::kClampIndex && (inst.type == Type::kI32 || inst.type == Type::kI64)) {
-    // (A clamp must not become a constant because of a condition: it guards against mispredicting that.)
+  // (A clamp must not become a constant because of a condition: it guards against mispredicting that.)
+  bool is_clamp = inst.op == Op::kClampIndex || inst.op == Op::kMatchOrNull;
+  if (!is_clamp && (inst.type == Type::kI32 || inst.type == Type::kI64)) {
     ValueInfo info = facts_.derive(inst);
     if (info.lo == info.hi) return constant(inst.type, info.lo);
     ByteMap map = bytes_of_inst(inst, info);

@@ -114,10 +114,6 @@ Value Gvn::simplify_binary(Inst* inst) {
     case Op::kMulHiU:
       if (known && c <= 1) return constant(type, 0);
       return kNone;
-    case Op::kClampIndex:
-      // Only what holds whatever the processor speculates.
-      if (known && match_const(a, Op::kAnd, &x, &c2) && c2 < c) return a;
-      return kNone;
     default: return kNone;
   }
 }

@@ -88,7 +88,9 @@ Err EditWriter::add(const PendingMove& move) {
   bool recompute = move.from.reg == kNoPReg && info.remat != kNone && move.to.reg != kNoPReg;
   if (recompute || move.kind == PendingMove::kRematStore)
     return remats_.push(move) ? Err::kOk : Err::kNoMemory;
-  Transfer transfer = {locate(move.from), locate(move.to), info.slot_bytes, info.cls};
+  bool is_address = info.is_address || f_.vregs[move.to.vreg].is_address;
+  Transfer transfer = {locate(move.from), locate(move.to), info.slot_bytes,
+                       info.cls,          info.is_narrow,  is_address};
   if (v != move.to.vreg && transfer.to.kind == Allocation::kSlot &&
       slots_.slot[v] == transfer.to.index && (store_after_def(v) || scan_.def_reg[v] == kNoPReg))
     return Err::kOk;  // a parameter that shares its argument's slot, which is up to date
@@ -105,7 +107,8 @@ Err EditWriter::flush(u32 inst, u32* slot_count) {
     if (!edits_->push(edit)) return Err::kNoMemory;
     if (move.kind != PendingMove::kRematStore) continue;
     Allocation slot = locate({kNoPReg, move.to.vreg});
-    Edit store = {Edit::kMove, info.slot_bytes, info.cls, inst, to, slot, 0};
+    bool is_address = f_.vregs[move.to.vreg].is_address;
+    Edit store = {Edit::kMove, info.slot_bytes, info.cls, inst, to, slot, 0, false, is_address};
     if (!edits_->push(store)) return Err::kNoMemory;
   }
   transfers_.clear();

@@ -28,6 +28,7 @@ struct Edit {
   Allocation from;  // kRemat: unused
   Allocation to;
   u32 remat;  // kRemat: the LIR instruction to repeat with its def in `to` (a register)
+  bool is_narrow = false, is_address = false;  // kMove: see VRegInfo
 };
 
 struct AllocationResult {

@@ -23,6 +23,11 @@ struct VRegInfo {
   // If not kNone: the LIR instruction (a constant: no uses, one def, no effects) that recomputes the value
   // anywhere; such a value is never stored to a slot.
   u32 remat;
+  // The upper half of the value's 64 bits is 0. Moves keep it so whatever they load: a processor that runs ahead of the
+  // store to the slot finds there what has been there before.
+  bool is_narrow = false;
+  // Part of an address: not even speculatively may anything else be taken for it.
+  bool is_address = false;
 };
 
 enum class OperandKind : u8 { kUse, kDef };

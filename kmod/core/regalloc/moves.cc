@@ -22,7 +22,8 @@ MoveResolver::Node& MoveResolver::node(Allocation a) {
 }
 
 Err MoveResolver::emit(u32 inst, const Transfer& move, Allocation from, Vec<Edit>* edits) {
-  Edit edit = {Edit::kMove, move.bytes, move.cls, inst, from, move.to, 0};
+  Edit edit = {Edit::kMove, move.bytes, move.cls,       inst,           from,
+               move.to,     0,          move.is_narrow, move.is_address};
   return edits->push(edit) ? Err::kOk : Err::kNoMemory;
 }
 
@@ -116,7 +117,7 @@ Err MoveResolver::resolve(u32 inst, Span<Transfer> moves, u32* slots, Vec<Edit>*
     }
     Allocation spare = {Allocation::kReg, scratch};
     if (!registers) spare = spare_slot(move.bytes, slots);
-    Transfer save = {move.from, spare, move.bytes, move.cls};
+    Transfer save = {move.from, spare, move.bytes, move.cls, move.is_narrow, move.is_address};
     TRY(emit(inst, save, move.from, edits));
     node(move.from).now = spare;
     failed_ |= !ready_.push(node(move.from).writer);

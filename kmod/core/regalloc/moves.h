@@ -32,6 +32,7 @@ struct Transfer {
   Allocation from, to;
   u8 bytes;
   RegClass cls;
+  bool is_narrow = false, is_address = false;  // see VRegInfo
 };
 
 // Orders parallel moves: a sequence of kMove and kSwap edits with the same effect.

@@ -353,6 +353,7 @@ void Assembler::lock_cmpxchg(Size size, const Mem& dst, Reg src) {
 }
 
 void Assembler::mfence() { data(0xf0ae0f, 3); }
+void Assembler::lfence() { data(0xe8ae0f, 3); }
 
 // ---- control
 

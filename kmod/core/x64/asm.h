@@ -168,6 +168,7 @@ class Assembler {
   void lock_xadd(Size size, const Mem& dst, Reg src);     // src: becomes the old value
   void lock_cmpxchg(Size size, const Mem& dst, Reg src);  // rax: expected, becomes the old value
   void mfence();
+  void lfence();
 
   // ---- vectors (asm_vec.cc). With AVX on, in the VEX encoding, else in the SSE one, where binary
   // operations need dst == a and 16-byte memory operands other than vec_load's and vec_store's an

@@ -55,6 +55,12 @@ Err emit_bridge(const FuncType& type, u64 vmctx, u64 code_address, const Target&
   Label entry = as.here(), bridged = as.new_label(), larger = as.new_label();
   Label call = as.new_label(), thrown = as.new_label(), leave = as.new_label();
 
+  // Nobody can clamp what follows from a mispredicted test: another instance's vmctx, or a frame of another shape; nor
+  // what is loaded ahead of the copies.
+  auto fence = [&] {
+    if (target.clamp_speculation) as.lfence();
+  };
+
   if (target.ibt) as.endbr64();
   as.mov(Size::k64, kScratch, stack(0));
   as.alu_imm(Alu::kCmp, Size::k32, marker, static_cast<i32>(kReturnMarker));
@@ -63,12 +69,14 @@ Err emit_bridge(const FuncType& type, u64 vmctx, u64 code_address, const Target&
   if (area) as.alu_imm(Alu::kSub, Size::k64, kRsp, static_cast<i32>(area));
   emit_copy(&as, layout.param_bytes, stack(0), stack(outer));
   as.bind(call);
+  fence();
   emit_switch(&as, vmctx, code_address);
   emit_indirect_call(&as, target, kScratch);
   as.call_site(kNone, area + kSavedBytes);
   as.data32(kReturnMarker);
   as.data32(area);
   emit_copy(&as, layout.result_bytes, stack(outer), stack(0));
+  if (layout.result_bytes) fence();
   Mem exception = vmctx_field(WRING_VMCTX_OFFSET(exception));
   as.mov(Size::k64, kTemp, exception);
   as.test(Size::k64, kTemp, kTemp);
@@ -88,6 +96,7 @@ Err emit_bridge(const FuncType& type, u64 vmctx, u64 code_address, const Target&
   as.bind(bridged);
   as.alu_imm(Alu::kCmp, Size::k32, old_area, static_cast<i32>(area));
   as.jcc(kCcB, larger);
+  fence();
   emit_switch(&as, vmctx, code_address);
   emit_indirect_jump(&as, target, kScratch);
   // The arguments move to where the larger area begins; the call puts its return address below.

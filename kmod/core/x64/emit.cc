@@ -115,11 +115,13 @@ void Emitter::block(u32 b) {
 }
 
 void Emitter::edits_before(u32 inst) {
+  bool stores_address = false;
   for (; edit_ < result_.edits.size() && result_.edits[edit_].inst == inst; edit_++, tick()) {
     const ra::Edit& edit = result_.edits[edit_];
     switch (edit.kind) {
       case ra::Edit::kMove:
         move(edit);
+        stores_address |= edit.is_address && edit.to.kind == ra::Allocation::kSlot;
         flags_.overwritten(edit.to);
         break;
       case ra::Edit::kSwap: WRING_UNREACHABLE();  // there are scratch registers
@@ -130,6 +132,7 @@ void Emitter::edits_before(u32 inst) {
         break;
     }
   }
+  if (stores_address && target_.clamp_speculation) as_.lfence();
 }
 
 void Emitter::move(const ra::Edit& edit) {
@@ -137,14 +140,17 @@ void Emitter::move(const ra::Edit& edit) {
   bool to_reg = edit.to.kind == ra::Allocation::kReg,
        from_reg = edit.from.kind == ra::Allocation::kReg;
   Reg to = static_cast<Reg>(edit.to.index), from = static_cast<Reg>(edit.from.index);
+  Size size = edit.is_narrow
+                  ? Size::k32
+                  : Size::k64;  // of loads: stores fill the slot, which may be read whole
   if (to_reg && from_reg) {
     as_.mov(Size::k64, to, from);
   } else if (to_reg) {
-    as_.mov(Size::k64, to, slot(edit.from.index));
+    as_.mov(size, to, slot(edit.from.index));
   } else if (from_reg) {
     as_.mov_store(Size::k64, slot(edit.to.index), from);
   } else {
-    as_.mov(Size::k64, kScratch, slot(edit.from.index));
+    as_.mov(size, kScratch, slot(edit.from.index));
     as_.mov_store(Size::k64, slot(edit.to.index), kScratch);
   }
 }

@@ -139,6 +139,7 @@ void Emitter::truncate(const Payload& p) {
     as_.jcc(kCcO, slow);
   } else if (p.size == Size::k32) {
     as_.mov(Size::k64, kScratch, dst);
+    as_.mov(Size::k32, dst, dst);  // also where the check is mispredicted
     as_.shift_imm(Shift::kShr, Size::k64, kScratch, 32);
     as_.jcc(kCcNe, slow);
   } else {

@@ -90,7 +90,7 @@ void Emitter::instruction(u32 index) {
     case Lir::kCopy:
       if (allocation(0) == allocation(1)) return;
       if (allocation(1).kind == ra::Allocation::kSlot)
-        return load(allocation(0), max<u32>(p.bytes, 8), slot(allocation(1).index));
+        return load(allocation(0), p.bytes, slot(allocation(1).index));
       if (is_vector(0)) return as_.vec_move(vreg(0), vreg(1));
       return as_.mov(Size::k64, reg(0), reg(1));
     case Lir::kExtend: return as_.extend(p.extend, p.size, reg(0), source(p, 1));
@@ -259,10 +259,19 @@ void Emitter::bswap16(const Payload& p) {
 
 // The borrow of the comparison, spread over all bits, masks the index: nothing to predict.
 void Emitter::clamp(const Payload& p) {
-  if (p.src == Src::kImm)
-    as_.alu_imm(Alu::kCmp, p.size, reg(1), static_cast<i32>(p.imm));
-  else
-    as_.alu(Alu::kCmp, p.size, reg(1), source(p, 2));
+  Condition check;  // which may have been made just before
+  check.cc = kCcB;
+  check.size = p.size;
+  check.b = p.src;
+  check.operand = 1;
+  check.imm = static_cast<i32>(p.imm);
+  Cc cc = check.cc;
+  if (!flags_.holds(check, allocations(), &cc)) {
+    if (p.src == Src::kImm)
+      as_.alu_imm(Alu::kCmp, p.size, reg(1), check.imm);
+    else
+      as_.alu(Alu::kCmp, p.size, reg(1), source(p, 2));
+  }
   as_.alu(Alu::kSbb, p.size, reg(0), reg(0));
   as_.alu(Alu::kAnd, p.size, reg(0), reg(1));
 }
@@ -288,7 +297,7 @@ void Emitter::memory(const ra::LirInst& inst, const Payload& p) {
 // Those that leave the old value in a register.
 void Emitter::atomic(const ra::LirInst& inst, const Payload& p) {
   switch (static_cast<Lir>(inst.op)) {
-    case Lir::kFence: return as_.mfence();
+    case Lir::kFence: return p.flag ? as_.lfence() : as_.mfence();
     case Lir::kAtomicXadd: as_.lock_xadd(p.size, fault_mem(p), reg(0)); break;
     case Lir::kAtomicXchg: as_.xchg(p.size, reg(0), fault_mem(p)); break;
     case Lir::kAtomicCas:

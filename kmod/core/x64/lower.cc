@@ -46,6 +46,7 @@ Err Lowering::prepare() {
   compute_epochs();
   compute_loops();
   link_results();
+  if (target_.clamp_speculation) find_addresses();
   return failed_ ? diag_->no_memory() : Err::kOk;
 }
 
@@ -57,6 +58,58 @@ void Lowering::compute_epochs() {
       Op op = at(v).op;
       u8 effects = ir::effects_of(op);
       if ((effects & (ir::kWrites | ir::kCalls | ir::kTraps)) && !is_load(op)) epoch++;
+    }
+  }
+}
+
+// What goes into addresses of host memory and code, and what that was computed from, as far as it was not loaded.
+// (Indices of linear memory need only be 32 bits.)
+void Lowering::find_addresses() {
+  Vec<Value> found(arena_);
+  if (!addresses_.init(arena_, f_.insts.size())) return fail_no_memory();
+  auto add = [&](Value v) {
+    if (addresses_.test(v)) return;
+    addresses_.set(v);
+    if (!found.push(v)) fail_no_memory();
+  };
+  for (const ir::Block& block : f_.blocks)
+    for (Value v : block.insts) {
+      Span<Value> args = f_.args(v);
+      switch (at(v).op) {
+        case Op::kLoadRaw:
+        case Op::kStoreRaw:
+        case Op::kAddRaw:
+        case Op::kAtomicAddRaw:
+        case Op::kCallPtr:
+        case Op::kTailCallPtr: add(args[0]); break;
+        case Op::kLoadMem:
+        case Op::kStoreMem:
+        case Op::kLoadLaneMem:
+        case Op::kStoreLaneMem:
+        case Op::kAtomicLoad:
+        case Op::kAtomicStore:
+        case Op::kAtomicRmw:
+        case Op::kAtomicCas: add(args[1]); break;
+        default: break;
+      }
+    }
+  while (!found.empty() && !failed_) {
+    Value v = found.pop();
+    switch (at(v).op) {
+      case Op::kAdd:
+      case Op::kMul:
+      case Op::kShl:
+      case Op::kZExtI32:
+      case Op::kPerCpu:
+      case Op::kPhi:
+        for (Value arg : f_.args(v)) add(arg);
+        break;
+      case Op::kSelect:
+        add(arg(v, 1));
+        add(arg(v, 2));
+        break;
+      case Op::kMatchOrNull: add(arg(v, 0)); break;
+      default: break;
     }
   }
 }
@@ -194,7 +247,7 @@ void Lowering::lower_inst(Value v) {
 // ---- instructions
 
 ra::VReg Lowering::new_vreg(Type type) {
-  ra::VRegInfo info{ra::RegClass::kInt, 8, kNone};
+  ra::VRegInfo info{ra::RegClass::kInt, 8, kNone, type == Type::kI32};
   if (type == Type::kF32 || type == Type::kF64 || type == Type::kV128) {
     info.cls = ra::RegClass::kVec;
     if (type == Type::kV128) {
@@ -375,7 +428,9 @@ void Lowering::flush_constants(ir::BlockId b) {
 }
 
 ra::VReg Lowering::result(Value v) {
-  if (vreg_of_[v] == kNone) vreg_of_[v] = new_vreg(at(v).type);
+  if (vreg_of_[v] != kNone) return vreg_of_[v];
+  vreg_of_[v] = new_vreg(at(v).type);
+  if (target_.clamp_speculation && !failed_) lir_.vregs.back().is_address = addresses_.test(v);
   return vreg_of_[v];
 }
 

@@ -152,6 +152,7 @@ class Lowering {
   Err prepare();
   void compute_epochs();
   void compute_loops();
+  void find_addresses();
   void lower_block(ir::BlockId b);
   void lower_inst(Value v);
   void flush_constants(ir::BlockId b);
@@ -213,6 +214,7 @@ class Lowering {
   void lower_and(Value v);
   void lower_alu(Alu op, Value v);
   void lower_clamp(Value v);
+  void lower_match_or_null(Value v);
   bool match_scaled(Value v, Value* index, u8* scale) const;
   bool match_not(Value v, Value* inverted) const;
   void emit_alu(Alu op, Size size, Value v, Value a, const Source& b);
@@ -326,6 +328,7 @@ class Lowering {
   void lower_tail_call(Value v);
   void store_arg(Value v, u32 offset);
   void store_outward(Value v, u32 offset);
+  void fence_references(Span<const ValType> types, Span<const Place> places);
   void load_stack_results(Value first, const CallLayout& layout);
   void use_fixed_values(Operands* ops, Span<Value> values, Span<const Place> places);
   void link_results();
@@ -350,6 +353,7 @@ class Lowering {
   bool keeps_params_ = true;  // stack parameters stay where the caller put them
   Span<Demand> demands_;      // by Value; empty in functions without vectors
   BitSet covered_;            // loads that joined a tile
+  BitSet addresses_;          // Target::clamp_speculation: see find_addresses
   Span<u32> outermost_;       // by block: header of the outermost loop around it, or kNone
   Span<u32> pred_index_;  // by block with one successor: its number among that one's predecessors
   Span<LoopConstant> loop_constants_;  // by Value

@@ -73,6 +73,7 @@ void Lowering::lower_arith(Value v) {
     case Op::kSExt8: return emit_extend(Extend::k8S, v, arg(v, 0));
     case Op::kSExt16: return emit_extend(Extend::k16S, v, arg(v, 0));
     case Op::kClampIndex: return lower_clamp(v);
+    case Op::kMatchOrNull: return lower_match_or_null(v);
     default: WRING_UNREACHABLE();
   }
 }
@@ -200,9 +201,17 @@ void Lowering::lower_and(Value v) {
   lower_alu(Alu::kAnd, v);
 }
 
+// Where the operations that make the index keep it low, nothing the processor speculates changes that.
 void Lowering::lower_clamp(Value v) {
   Payload p;
   Source bound;
+  i64 known = 0;
+  u64 harmless = static_cast<u64>(at(v).imm);
+  if (is_const(arg(v, 1), &known)) harmless = max(harmless, static_cast<u64>(known));
+  if (upper_bound(arg(v, 0)) < harmless) {
+    VReg index = reg(arg(v, 0));
+    return add_insn(Lir::kCopy, Operands().def_like(result(v), 1).use(index), p);
+  }
   if (imm_of(arg(v, 1), p.size, &bound.imm))
     bound.kind = Src::kImm;
   else
@@ -212,6 +221,21 @@ void Lowering::lower_clamp(Value v) {
   ops.def(result(v)).use_late(index);
   add_source(&ops, &p, bound);
   add_insn(Lir::kClampIndex, ops, p);
+}
+
+void Lowering::lower_match_or_null(Value v) {
+  Payload p;
+  p.size = p.cond.size = Size::k64;
+  p.cond.cc = kCcNe;
+  p.cond.operand = 3;
+  VReg address = reg(arg(v, 0)), null = constant(0), found = reg(arg(v, 1));
+  Operands ops;
+  ops.def_like(result(v), 1).use(address).use(null).use(found);
+  if (imm_of(arg(v, 2), Size::k64, &p.cond.imm))
+    p.cond.b = Src::kImm;
+  else
+    ops.use_any(reg(arg(v, 2)));
+  add_insn(Lir::kCmov, ops, p);
 }
 
 // ---- addition

@@ -96,6 +96,15 @@ void Lowering::store_outward(Value v, u32 offset) {
   add_insn(Lir::kStoreOutward, Operands().use(value), p);
 }
 
+// After what is passed in memory: whoever takes it must not load what was there before for a reference.
+void Lowering::fence_references(Span<const ValType> types, Span<const Place> places) {
+  Payload p;
+  p.flag = true;
+  for (u32 i = 0; i < types.size() && target_.clamp_speculation; i++)
+    if (is_ref(types[i]) && places[i].reg == ra::kNoPReg)
+      return add_insn(Lir::kFence, Operands(), p);
+}
+
 // Uses of those of the values that have their place in a register. No two of the registers used are alike.
 void Lowering::use_fixed_values(Operands* ops, Span<Value> values, Span<const Place> places) {
   u8 first = ops->count();
@@ -141,6 +150,7 @@ void Lowering::lower_call(Value v) {
 
   for (u32 i = 0; i < args.size(); i++, tick(kStepsPerArg))
     if (layout.params[i].reg == ra::kNoPReg) store_arg(args[i], layout.params[i].offset);
+  fence_references(callee_type(inst).params, layout.params);
 
   Operands ops;
   if (inst.type != Type::kVoid && is_needed(v)) ops.def_fixed(result(v), layout.results[0].reg);
@@ -210,6 +220,7 @@ void Lowering::lower_return(Value v) {
   Span<Value> results = f_.args(v);
   for (u32 i = 0; i < results.size(); i++, tick(kStepsPerArg))
     if (layout_.results[i].reg == ra::kNoPReg) store_outward(results[i], layout_.results[i].offset);
+  fence_references(f_.module->func_type(f_.index).results, layout_.results);
   Operands ops;
   use_fixed_values(&ops, results, layout_.results);
   add_insn(Lir::kReturn, ops);
@@ -232,6 +243,7 @@ void Lowering::lower_tail_call(Value v) {
   if (layout.param_bytes) keeps_params_ = false;
   for (u32 i = 0; i < args.size(); i++, tick(kStepsPerArg))
     if (layout.params[i].reg == ra::kNoPReg) store_outward(args[i], layout.params[i].offset);
+  fence_references(callee_type(inst).params, layout.params);
   Operands ops;
   use_fixed_values(&ops, args, layout.params);
   if (callee != kNone) ops.use_fixed(callee, kRax);  // which the epilogue leaves alone

@@ -87,6 +87,7 @@ void Lowering::set_index_sum(AddressMatch* m, i64 addend) {
     p.mem.has_index = true;
     p.mem.operand = 1;
     VReg index = reg(m->index), total = new_vreg();
+    if (!failed_) lir_.vregs[total].is_address = true;
     add_insn(Lir::kLea, Operands().def(total).use(index).use(sum), p);
     sum = total;
   }

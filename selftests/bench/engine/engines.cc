@@ -66,7 +66,8 @@ class Linked final : public Engine {
 
 class Wring final : public Engine {
  public:
-  Wring(const Files& files, bool metered) : files_(files), metered_(metered) {
+  Wring(const Files& files, bool metered, bool clamped = false)
+      : files_(files), metered_(metered), clamped_(clamped) {
     wring_limits limits = {};
     wring_store* store = nullptr;
     if (wring_store_new(&limits, &store) == 0) store_.reset(store);
@@ -76,7 +77,7 @@ class Wring final : public Engine {
 
  private:
   Files files_;
-  bool metered_;
+  bool metered_, clamped_;
   host::Store store_;
   host::Module module_;
   host::Code code_;
@@ -99,6 +100,7 @@ bool Wring::open(const std::string& kernel, std::string* why) {
   wring_instance* instance = nullptr;
   wring_target target = wring_posix_target();
   wring_compile_options options = {};
+  target.clamp_speculation = clamped_;
   options.target = &target;
   options.metered = metered_;
   bool done = wring_module_new(store_.get(), bytes.data(), bytes.size(), &module, &error) == 0;
@@ -217,6 +219,7 @@ const std::vector<EngineInfo>& all_engines() {
       {"native", "clang -O2 of the same source, in this process"},
       {"wring", "Wring, metered"},
       {"wring-unmetered", "Wring without metering"},
+      {"wring-clamped", "Wring, metered, as for loaders without CAP_PERFMON"},
       {"v8", "node with TurboFan from the start (--no-liftoff)"},
       {"v8-tiering", "node as it comes, warm"},
       {"v8-liftoff", "node with the baseline compiler only (--liftoff-only)"},
@@ -229,6 +232,7 @@ std::unique_ptr<Engine> make_engine(const std::string& name, const Files& files,
   if (name == "native") return std::make_unique<Linked>(&Compiled::native);
   if (name == "wring") return std::make_unique<Wring>(files, true);
   if (name == "wring-unmetered") return std::make_unique<Wring>(files, false);
+  if (name == "wring-clamped") return std::make_unique<Wring>(files, true, true);
   if (name == "v8")
     return std::make_unique<Worker>(
         files, std::vector<std::string>{"node", "--no-liftoff", kWorkerScript});

@@ -37,6 +37,7 @@ class Program {
   const ir::Function* function(u32 index) const { return functions_[index].get(); }
   const std::string& error() const { return error_; }
   u32 type_id(u32 type) const { return type_ids_[type]; }
+  bool clamp_speculation = false;  // what the next compile() builds; see ir::Function
   Bindings& bindings() { return bindings_; }
   const Bindings& bindings() const { return bindings_; }
 
@@ -171,6 +172,7 @@ inline void Program::compile(const Optimizer& optimizer) {
   ir::BuildContext context = {};
   context.module = module_;
   context.bindings = &bindings_;
+  context.clamp_speculation = clamp_speculation;
   context.type_ids = {type_ids_.data(), type_ids_.size()};
   std::vector<u8> may_throw(count, !module_->tags.empty());
   context.may_throw = {may_throw.data(), may_throw.size()};
@@ -650,6 +652,7 @@ inline Instance::Status Instance::run(u32 func, Words params, Words* results) {
         case Op::kVmCtx: out = reinterpret_cast<u64>(&ctx_); break;
         case Op::kMemBase: out = reinterpret_cast<u64>(base_of(0)); break;
         case Op::kSelect: out128 = arg(0) ? whole(1) : whole(2); break;
+        case Op::kMatchOrNull: out = arg(1) == arg(2) ? arg(0) : 0; break;
         case Op::kV1: out128 = interpret_vector1(opcode, whole(0)); break;
         case Op::kV2: out128 = interpret_vector2(opcode, whole(0), whole(1)); break;
         case Op::kV3: out128 = interpret_vector3(opcode, whole(0), whole(1), whole(2)); break;

@@ -147,6 +147,7 @@ void compile_natively(const Program& program, bool is_baseline, const std::strin
   code.functions = arena.make_array<FunctionCode>(count);
   Target target;
   target.cpu = is_baseline ? u32{kCpuSse41} : x64::cpu_features();
+  target.clamp_speculation = program.clamp_speculation;
   for (u32 f = program.module().imported_functions; f < count; f++) {
     if (!program.function(f)) continue;
     Diag diag;
@@ -163,6 +164,7 @@ void check_seed(u64 seed, u32 mix, bool any_order, int* compared, int* returned)
   std::unique_ptr<Program> built(make_program(bytes, seed & 1, &message));
   ASSERT_TRUE(built) << "seed " << seed << ": " << message;
   std::unique_ptr<Program> optimized(make_program(bytes, seed & 1, &message));
+  optimized->clamp_speculation = seed / 4 & 1;
   built->compile(false);
   ASSERT_EQ(built->error(), "") << "seed " << seed;
   std::mt19937_64 random(seed);

@@ -46,6 +46,7 @@ inline Target target_of(const TargetVariant& variant) {
   target.ibt = t.ibt;
   target.sls = t.sls;
   target.retpoline = t.retpoline;
+  target.clamp_speculation = t.clamp_speculation;
   target.return_thunk = t.return_thunk;
   for (u32 i = 0; i < 16; i++) target.indirect_thunks[i] = t.indirect_thunks[i];
   target.random = t.random;

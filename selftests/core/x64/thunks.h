@@ -16,7 +16,8 @@ struct TargetVariant {
   const char* name;
   bool baseline;  // no optional CPU features, which SSE4.1 is not
   bool blinded;
-  bool mitigated;  // retpolines, return thunk, SLS padding, IBT
+  bool
+      mitigated;  // retpolines, return thunk, SLS padding, IBT, bounds checks that hold under speculation
 };
 constexpr TargetVariant kTargetVariants[] = {
     {"native", false, false, false},  {"baseline", true, false, false},
@@ -28,7 +29,7 @@ inline void apply(const TargetVariant& variant, wring_target* target) {
   if (variant.baseline) target->cpu &= kCpuSse41;
   if (variant.blinded) target->random = 0x123456789abcdef1;
   if (variant.mitigated) {
-    target->ibt = target->sls = target->retpoline = 1;
+    target->ibt = target->sls = target->retpoline = target->clamp_speculation = 1;
     target->return_thunk = reinterpret_cast<unsigned long long>(wring_test_return_thunk);
     for (unsigned i = 0; i < 16; i++)
       target->indirect_thunks[i] = reinterpret_cast<unsigned long long>(wring_test_thunks + 32 * i);
