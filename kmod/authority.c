@@ -10,6 +10,7 @@
 #include <linux/audit.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
+#include <linux/cpu.h>
 #include <linux/cred.h>
 #include <linux/preempt.h>
 #include <linux/security.h>
@@ -88,6 +89,19 @@ int wring_may_run(const struct wring_hook_type *hook, struct wring_report *repor
 int wring_may_load(const struct wring_hook_type *hook, struct wring_report *report)
 {
 	return wring_loads_check(report) ?: wring_may_run(hook, report);
+}
+
+/**
+ * wring_may_speculate - whether code that the caller loads may run past its bounds checks speculatively
+ *
+ * As bpf_bypass_spec_v1 and bpf_bypass_spec_v4: who may read kernel memory anyway gets code without clamps, and so does
+ * everybody where the administrator wants no mitigations.
+ *
+ * Context: process context.
+ */
+bool wring_may_speculate(void)
+{
+	return wring_capable(CAP_PERFMON) || cpu_mitigations_off();
 }
 
 /**

@@ -241,6 +241,8 @@ static int wring_program_compile(struct wring_program *program, struct wring_rep
 		options.hook = &hook;
 	}
 	wring_target_get(&target);
+	target.clamp_speculation |= program->clamped;
+	program->clamped = target.clamp_speculation;
 	options.functions = functions;
 	options.maps = maps;
 	options.map_count = program->map_count;

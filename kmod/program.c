@@ -190,7 +190,8 @@ static int wring_load_check_limits(const struct wring_prog_load *load, bool hook
 static int wring_load_check(const struct wring_prog_load *load, const struct wring_hook_type *hook,
 			    struct wring_report *report)
 {
-	if (load->flags & ~(WRING_PROG_F_KEEP | WRING_PROG_F_DEFAULT_VERDICT))
+	if (load->flags &
+	    ~(WRING_PROG_F_KEEP | WRING_PROG_F_DEFAULT_VERDICT | WRING_PROG_F_CLAMPED))
 		return wring_report_set(report, -EINVAL, "unknown flags %#x", load->flags);
 	if (load->type != WRING_PROG_MODULE && !hook)
 		return wring_report_set(report, -EOPNOTSUPP,
@@ -237,6 +238,7 @@ static struct wring_program *wring_program_alloc(const struct wring_prog_load *l
 	if (load->on_trap == WRING_ON_TRAP_DETACH)
 		program->trap_limit = load->trap_limit ?: 1;
 	program->timeout_limit = load->timeout_limit;
+	program->clamped = load->flags & WRING_PROG_F_CLAMPED;
 	program->private_stack = hook && program->stack_bytes > WRING_HOOK_STACK_BYTES;
 	program->uid = current_uid();
 	program->load_time_ns = ktime_get_boottime_ns();
@@ -536,7 +538,8 @@ static int wring_program_info(struct wring_call *call, void *arg)
 	info->map_ids = ids;
 	info->id = program->id;
 	info->type = program->type;
-	info->flags = READ_ONCE(program->keep) ? WRING_PROG_F_KEEP : 0;
+	info->flags = (READ_ONCE(program->keep) ? WRING_PROG_F_KEEP : 0) |
+		      (program->clamped ? WRING_PROG_F_CLAMPED : 0);
 	info->default_verdict = program->default_verdict;
 	info->load_time_ns = program->load_time_ns;
 	info->compile_ns = program->compile_ns;

@@ -67,7 +67,7 @@ static void wring_target_thunks(struct wring_target *target)
  * wring_target_get - what code generated now must look like
  * @target: filled in
  *
- * Context: any. The BPF hardening setting may change later; code that exists stays as it is.
+ * Context: process context, the loader's. The BPF hardening setting may change later; code that exists stays as it is.
  */
 void wring_target_get(struct wring_target *target)
 {
@@ -85,6 +85,7 @@ void wring_target_get(struct wring_target *target)
 	if (cpu_feature_enabled(X86_FEATURE_RETHUNK) && wring_k_x86_return_thunk)
 		target->return_thunk = (unsigned long)*wring_k_x86_return_thunk;
 #endif
+	target->clamp_speculation = !wring_may_speculate();
 	/* As for eBPF: 1 blinds what the unprivileged load, and there is no such thing here; 2 blinds all. */
 	if (READ_ONCE(*wring_k_bpf_jit_harden) > 1)
 		target->random = get_random_u64() | 1;
@@ -105,5 +106,6 @@ u32 wring_target_mitigations(const struct wring_target *target)
 	       (target->return_thunk ? WRING_MITIGATION_RETURN_THUNK : 0) |
 	       (target->sls ? WRING_MITIGATION_SLS : 0) |
 	       (target->ibt ? WRING_MITIGATION_IBT : 0) |
-	       (target->random ? WRING_MITIGATION_BLINDING : 0);
+	       (target->random ? WRING_MITIGATION_BLINDING : 0) |
+	       (target->clamp_speculation ? WRING_MITIGATION_CLAMPS : 0);
 }

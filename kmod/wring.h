@@ -66,6 +66,7 @@ int wring_may_detach(const struct wring_program *held, struct wring_report *repo
 int wring_may_look_up(struct wring_report *report);
 /* Whether it may know addresses of code, and (0 or -EPERM) read the code. */
 bool wring_may_see_addresses(void);
+bool wring_may_speculate(void);
 int wring_may_read_code(void);
 /* Whether lockdown leaves guests a host function: 0 or -EPERM. Asked when a module that imports it is loaded. */
 int wring_may_import(const struct wring_host_function *function);

@@ -20,7 +20,8 @@ constexpr BitName kMitigations[] = {{WRING_MITIGATION_RETPOLINE, "retpoline"},
                                     {WRING_MITIGATION_RETURN_THUNK, "return_thunk"},
                                     {WRING_MITIGATION_SLS, "sls"},
                                     {WRING_MITIGATION_IBT, "ibt"},
-                                    {WRING_MITIGATION_BLINDING, "constant_blinding"}};
+                                    {WRING_MITIGATION_BLINDING, "constant_blinding"},
+                                    {WRING_MITIGATION_CLAMPS, "speculation_clamps"}};
 
 std::string loads_name(std::uint32_t loads) {
   switch (loads) {

@@ -85,6 +85,7 @@ Json program_json(const ProgramInfo& info) {
   json["instances"] = raw.instances;
   json["fuel"] = raw.fuel;
   json["time_us"] = raw.time_us;
+  json["clamped"] = (raw.flags & WRING_PROG_F_CLAMPED) != 0;
   json["default_verdict"] = raw.default_verdict;
   json["on_trap"] = on_trap_name(raw.on_trap);
   json["trap_limit"] = raw.trap_limit;
@@ -124,8 +125,9 @@ void program_text(const ProgramInfo& info) {
   say("%u: %s  name %s  tag %s\n", raw.id, type_name(raw.type).c_str(),
       printable(field_text(raw.name)).c_str(), tag_text(raw).c_str());
   say("\tloaded_at %s  uid %u\n", when, raw.uid);
-  say("\twasm %lluB  jited %lluB  compiled in %llu us  linmem %lluB  instances %u\n",
-      number(raw.module_bytes), number(raw.code_bytes), number(raw.compile_ns / 1000),
+  say("\twasm %lluB  jited %lluB%s  compiled in %llu us  linmem %lluB  instances %u\n",
+      number(raw.module_bytes), number(raw.code_bytes),
+      raw.flags & WRING_PROG_F_CLAMPED ? " clamped" : "", number(raw.compile_ns / 1000),
       number(raw.linmem_bytes), raw.instances);
   if (raw.type != WRING_PROG_MODULE)
     say("\tentry %s  default verdict %s  on_trap %s  fuel %llu  time %u us  links %u\n",

@@ -81,6 +81,8 @@ enum wring_loads {
 #define WRING_MITIGATION_SLS		(1u << 2)
 #define WRING_MITIGATION_IBT		(1u << 3)
 #define WRING_MITIGATION_BLINDING	(1u << 4)
+/* In what the caller loads, bounds checks hold under speculation: unless it has CAP_PERFMON or mitigations are off. */
+#define WRING_MITIGATION_CLAMPS		(1u << 5)
 
 /* ---- WRING_IOC_PROG_LOAD ---- */
 
@@ -102,6 +104,8 @@ struct wring_map_ref {
 #define WRING_PROG_F_KEEP		(1u << 0)
 /* default_verdict is given; without it the hook's own applies. */
 #define WRING_PROG_F_DEFAULT_VERDICT	(1u << 1)
+/* Bounds checks hold under speculation. In: although the loader has CAP_PERFMON. Out: whether they do. */
+#define WRING_PROG_F_CLAMPED		(1u << 2)
 
 /* Returns a program fd (O_CLOEXEC). EPERM while wring.loads refuses it, as WRING_IOC_INSTANCE_NEW. */
 struct wring_prog_load {

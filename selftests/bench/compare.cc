@@ -31,16 +31,20 @@ constexpr int kLoads = 7;
 constexpr int kRounds = 5;
 
 constexpr char kUsage[] =
-    "Usage: wring-compare [--icount] [--format text|markdown|json] [--repeat N] DIRECTORY\n"
+    "Usage: wring-compare [--icount] [--clamped] [--format text|markdown|json] [--repeat N] "
+    "DIRECTORY\n"
     "Compares DIRECTORY's programs as Wasm (NAME.wasm) and as eBPF (NAME.bpf.o): xdp_pass, "
     "xdp_block.\n"
     "  --icount      the clock counts instructions (scripts/vm --icount): call them so\n"
+    "  --clamped     the Wasm's bounds checks hold under speculation, as for loaders without "
+    "CAP_PERFMON\n"
     "  --format F    how to print the results (default text)\n"
     "  --repeat N    invocations per measurement (default 4000)\n"
     "Exit status: 0, 1 (the two disagree, or failed), 2 (usage).\n";
 
 struct Options {
   bool icount = false;
+  std::uint32_t flags = 0;  // of the Wasm's loads
   std::string format = "text";
   std::uint32_t repeat = 4000;
   std::string directory;
@@ -118,8 +122,8 @@ struct Pair {
   std::unique_ptr<Subject> ebpf, wasm;
 };
 
-Pair load_pair(const Fd& device, const std::string& path) {
-  Pair pair{load_ebpf(path + ".bpf.o"), load_wasm(device, path + ".wasm")};
+Pair load_pair(const Fd& device, const std::string& path, const Options& options) {
+  Pair pair{load_ebpf(path + ".bpf.o"), load_wasm(device, path + ".wasm", options.flags)};
   for (const Subject* subject : {pair.ebpf.get(), pair.wasm.get()})
     if (subject->has_map("config")) subject->set("config", 0, kBlockedPort);
   return pair;
@@ -128,7 +132,7 @@ Pair load_pair(const Fd& device, const std::string& path) {
 Comparison compare(const Fd& device, const std::string& name, const Pair& empty,
                    const std::vector<Packet>& corpus, const Options& options) {
   std::string path = options.directory + "/" + name;
-  Pair pair = load_pair(device, path);
+  Pair pair = load_pair(device, path, options);
   check_equality(name, *pair.ebpf, *pair.wasm, corpus);
 
   Comparison result;
@@ -146,7 +150,7 @@ Comparison compare(const Fd& device, const std::string& name, const Pair& empty,
     if (name == kEmpty) break;  // it does not look at the packet
   }
   result.ebpf_load = median_load([&] { return load_ebpf(path + ".bpf.o"); });
-  result.wasm_load = median_load([&] { return load_wasm(device, path + ".wasm"); });
+  result.wasm_load = median_load([&] { return load_wasm(device, path + ".wasm", options.flags); });
   return result;
 }
 
@@ -263,6 +267,8 @@ Options parse(int argc, char** argv) {
       std::exit(0);
     } else if (word == "--icount") {
       options.icount = true;
+    } else if (word == "--clamped") {
+      options.flags = WRING_PROG_F_CLAMPED;
     } else if (word == "--format") {
       options.format = words.expect({"text", "markdown", "json"});
     } else if (word == "--repeat") {
@@ -282,7 +288,7 @@ int run(int argc, char** argv) {
   loader::quiet_libbpf();
   Fd device = loader::open_device();
   std::vector<Packet> corpus = make_corpus(kSeed);
-  Pair empty = load_pair(device, options.directory + "/" + kEmpty);
+  Pair empty = load_pair(device, options.directory + "/" + kEmpty, options);
   std::vector<Comparison> all;
   for (const char* name : kPrograms) all.push_back(compare(device, name, empty, corpus, options));
   if (options.format == "json")

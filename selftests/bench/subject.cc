@@ -22,7 +22,7 @@ namespace {
 
 class WasmSubject : public Subject {
  public:
-  WasmSubject(const Fd& device, const std::string& file) : device_(device) {
+  WasmSubject(const Fd& device, const std::string& file, std::uint32_t flags) : device_(device) {
     Guest guest = loader::read_guest(file);
     if (guest.programs.size() != 1) throw Failure(file + ": not one program");
     wring_prog_load load{};
@@ -38,6 +38,7 @@ class WasmSubject : public Subject {
     load.maps = loader::user_address(refs.data());
     load.map_count = static_cast<std::uint32_t>(refs.size());
     load.type = WRING_PROG_XDP;
+    load.flags = flags;
     loader::set_field(load.name, "subject", "name");
     loader::set_field(load.entry, guest.programs[0].entry, "entry");
     program_ = Fd(loader::command(device.get(), WRING_IOC_PROG_LOAD, &load, file));
@@ -152,8 +153,8 @@ std::vector<std::string> Subject::map_names() const {
   return names;
 }
 
-std::unique_ptr<Subject> load_wasm(const Fd& device, const std::string& file) {
-  return std::make_unique<WasmSubject>(device, file);
+std::unique_ptr<Subject> load_wasm(const Fd& device, const std::string& file, std::uint32_t flags) {
+  return std::make_unique<WasmSubject>(device, file, flags);
 }
 
 std::unique_ptr<Subject> load_ebpf(const std::string& file) {

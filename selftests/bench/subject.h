@@ -45,7 +45,8 @@ class Subject {
 };
 
 // Loads FILE.wasm into the module behind /dev/wring, and binds it to a stub.
-std::unique_ptr<Subject> load_wasm(const loader::Fd& device, const std::string& file);
+std::unique_ptr<Subject> load_wasm(const loader::Fd& device, const std::string& file,
+                                   std::uint32_t flags);
 // Loads FILE.bpf.o with libbpf.
 std::unique_ptr<Subject> load_ebpf(const std::string& file);
 
