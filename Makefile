@@ -330,7 +330,8 @@ $(debug-kernels): $(BUILD)/debug/%/.built: FORCE
 $(filter $(BUILD)/kernel/%,$(debug-modules)): $(BUILD)/kernel/%-debug/wring.ko: $(BUILD)/debug/%/.built FORCE
 	+@scripts/build-module $*-debug
 
-$(filter $(BUILD)/kernel-inject/%,$(debug-modules)): $(BUILD)/kernel-inject/%-debug/wring.ko: $(BUILD)/debug/%/.built FORCE
+$(filter $(BUILD)/kernel-inject/%,$(debug-modules)): $(BUILD)/kernel-inject/%-debug/wring.ko: \
+		$(BUILD)/debug/%/.built FORCE
 	+@WRING_INJECT=1 scripts/build-module $*-debug
 
 ## host: build/host/wring (the loader) and build/host/wring-host (the engine as a process)

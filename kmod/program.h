@@ -234,7 +234,7 @@ struct wring_program {
 	u32 stack_bytes;
 	u32 on_trap;			/* enum wring_on_trap */
 	u32 trap_limit, timeout_limit;	/* at hooks: it is detached after so many; 0: never */
-	u32 arg_count;			/* at hooks: wring_vmctx::hook_arg_count of the instances; under instances_lock */
+	u32 arg_count;			/* at hooks: hook_arg_count of the instances; under instances_lock */
 	bool private_stack;		/* a hook's program that was given more than the CPU's stacks have */
 	bool clamped;			/* bounds checks hold under speculation */
 	u64 load_time_ns;

@@ -60,10 +60,10 @@ static unsigned long wring_recovery_seal(unsigned long address)
 }
 
 /*
- * Who watches functions return, keeps the return addresses of calls that are going on in lists of the task: the function
- * graph tracer, and kretprobes and fprobes by rethooks. Calls that are abandoned have to leave those lists, else later
- * ones return to where these were called from. The functions that see to that must not be on the lists themselves:
- * notrace, NOKPROBE_SYMBOL.
+ * Who watches functions return, keeps the return addresses of calls that are going on in lists of the task: the
+ * function graph tracer, and kretprobes and fprobes by rethooks. Calls that are abandoned have to leave those lists,
+ * else later ones return to where these were called from. The functions that see to that must not be on the lists
+ * themselves: notrace, NOKPROBE_SYMBOL.
  */
 static __always_inline void wring_calls_note(struct wring_recovery *point)
 {

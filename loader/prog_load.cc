@@ -29,9 +29,9 @@ LoadRequest parse_load(Words* words) {
   LoadRequest request;
   request.file = words->take("FILE");
   while (!words->done()) {
-    std::string keyword = words->expect({"name", "type", "entry", "map", "fuel", "time", "default",
-                                         "memory", "table", "code", "stack", "on_trap",
-                                         "trap_limit", "timeout_limit"});
+    std::string keyword =
+        words->expect({"name", "type", "entry", "map", "fuel", "time", "default", "memory", "table",
+                       "code", "stack", "on_trap", "trap_limit", "timeout_limit"});
     if (keyword == "name") {
       request.name = words->take("a name");
       if (request.name.empty()) throw usage_error("an empty name");

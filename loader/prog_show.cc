@@ -139,8 +139,9 @@ void program_text(const ProgramInfo& info) {
     for (std::uint32_t id : info.map_ids) ids += (ids.empty() ? "" : ",") + std::to_string(id);
     say("\tmap_ids %s\n", ids.c_str());
   }
-  say("\trun_cnt %llu  fuel_used %llu  traps %llu  misses %llu  bad_verdicts %llu", number(raw.runs),
-      number(raw.fuel_used), number(raw.traps), number(raw.misses), number(raw.bad_verdicts));
+  say("\trun_cnt %llu  fuel_used %llu  traps %llu  misses %llu  bad_verdicts %llu",
+      number(raw.runs), number(raw.fuel_used), number(raw.traps), number(raw.misses),
+      number(raw.bad_verdicts));
   if (raw.run_time_ns) say("  run_time_ns %llu", number(raw.run_time_ns));
   say("\n");
   if (raw.misses)

@@ -30,7 +30,7 @@ struct CompileResult {
   u64 stack_bytes = 0;       // see wring_code_stack_bytes
   u32 hook_entry = kNone;
   u64 hook_first_slice = 0;  // of fuel
-  u32 tail_bytes = 0;  // the most stack area that a tail call passes arguments in (x64/abi.h)
+  u32 tail_bytes = 0;        // the most stack area that a tail call passes arguments in (x64/abi.h)
   // What instances need to know of the call graph (link/callgraph.h).
   bool has_throw = false;
   bool calls_outside = false;

@@ -165,11 +165,13 @@ struct wring_hook_entry {
 	unsigned int default_verdict;	/* on a trap, a miss or a bad verdict */
 	unsigned int verdict_min, verdict_max;
 	unsigned long long percpu_vmctx;/* per-CPU address of a struct wring_vmctx * */
-	unsigned long long fuel;	/* per invocation; the time is wring_vmctx::time_slice, which the host may change */
+	/* Per invocation. The time is wring_vmctx::time_slice, which the host may change. */
+	unsigned long long fuel;
 	/*
-	 * Address of an int that is not 0 while invocations are to be timed (0: never), and of the functions called then, in
-	 * any context: void time_begin(struct wring_vmctx *, struct wring_hook_timing *) and, with what that filled in, u32
-	 * time_end(struct wring_vmctx *, struct wring_hook_timing *, u32 verdict), which returns the verdict.
+	 * Address of an int that is not 0 while invocations are to be timed (0: never), and of the functions called
+	 * then, in any context: void time_begin(struct wring_vmctx *, struct wring_hook_timing *) and, with what that
+	 * filled in, u32 time_end(struct wring_vmctx *, struct wring_hook_timing *, u32 verdict), which returns the
+	 * verdict.
 	 */
 	unsigned long long is_timed, time_begin, time_end;
 	int pkt_data_offset;		/* in *ctx: u8 *data; -1: the hook has no packet in *ctx */
@@ -178,10 +180,10 @@ struct wring_hook_entry {
 	unsigned int args_in_ctx;
 	unsigned int arg_count;
 	/*
-	 * The CPU's stacks: per-CPU addresses of a struct wring_hook_stack * (wring_hook_stack_init) that is the next to use,
-	 * and of the int that keeps the kernel from preempting (0: it never does). Programs run on one of them; with
-	 * may_nest all do, else those do not that call no C functions and use less than 512 bytes. private_stack: they
-	 * take one, but run on their own (wring_instance_set_stack).
+	 * The CPU's stacks: per-CPU addresses of a struct wring_hook_stack * (wring_hook_stack_init) that is the next
+	 * to use, and of the int that keeps the kernel from preempting (0: it never does). Programs run on one of
+	 * them; with may_nest all do, else those do not that call no C functions and use less than 512 bytes.
+	 * private_stack: they take one, but run on their own (wring_instance_set_stack).
 	 */
 	unsigned long long percpu_stacks, percpu_preempt_count;
 	unsigned int may_nest;		/* the hook may be hit from within a program's invocation */
@@ -203,7 +205,8 @@ enum wring_hook_event {
 enum wring_hook_miss {
 	WRING_MISS_BUSY,	/* it runs on this CPU already */
 	WRING_MISS_NO_FPU,	/* it uses the FPU, which what is interrupted may be using */
-	WRING_MISS_TOO_DEEP,	/* so many programs are running on this CPU, interrupting each other, that there is no stack */
+	/* So many programs are running on this CPU, interrupting each other, that there is no stack. */
+	WRING_MISS_TOO_DEEP,
 	WRING_MISS_ENGINE_COUNT	/* from here on the host's own */
 };
 
@@ -248,7 +251,7 @@ int wring_code_fault(const struct wring_code *code, unsigned int i, unsigned int
 		      unsigned int *fixup);
 /* Offset of the hook's entry, or of a function's code; WRING_NO_INDEX if there is none. */
 unsigned int wring_code_hook_offset(const struct wring_code *code);
-/* What an invocation of the hook's entry uses of fuel is this and what wring_vmctx::fuel_used changes by (modulo 2^64). */
+/* An invocation of the hook's entry uses this much fuel and what wring_vmctx::fuel_used grows by (modulo 2^64). */
 unsigned long long wring_code_hook_first_slice(const struct wring_code *code);
 int wring_code_function(const struct wring_code *code, unsigned int func, unsigned int *begin,
 			unsigned int *end);
@@ -306,8 +309,8 @@ int wring_instance_set_stack(struct wring_instance *instance, void *stack,
 struct wring_hook_stack *wring_hook_stack_init(void *stack, unsigned long long bytes,
 					       struct wring_hook_stack *next);
 /*
- * What the invocations of an instance that have ended have used, traps and failures included; of one that runs meanwhile
- * part of its fuel may be counted. wring_instance_usage_reset begins anew: nothing may run. Any context.
+ * What the invocations of an instance that have ended have used, traps and failures included; of one that runs
+ * meanwhile part of its fuel may be counted. wring_instance_usage_reset begins anew: nothing may run. Any context.
  */
 struct wring_usage {
 	unsigned long long runs;

@@ -189,9 +189,9 @@ static void test_limits(void)
 }
 
 /*
- * Nothing interrupts an NMI, so there it is over sooner, whatever the loader has asked for. What they get done tells: the
- * machine that emulates this one may stop for any time. Another CPU is sent an NMI to show what it does; the backtraces
- * are no complaints: scripts/vm knows where they end.
+ * Nothing interrupts an NMI, so there it is over sooner, whatever the loader has asked for. What they get done tells:
+ * the machine that emulates this one may stop for any time. Another CPU is sent an NMI to show what it does; the
+ * backtraces are no complaints: scripts/vm knows where they end.
  */
 static void test_nmi(void)
 {

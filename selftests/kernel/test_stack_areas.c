@@ -129,7 +129,8 @@ static void test_hook(char type, bool calls, bool start, uint32_t hook, uint32_t
 		tap_ok(link > 0, "attached to kmalloc");
 		hook_sh("ls -lR /sys/kernel/slab /sys/bus >/dev/null 2>&1; true");
 		hook_info(fd, &info);
-		tap_ok(info.runs > 100 && info.traps == 0, "%llu runs", (unsigned long long)info.runs);
+		tap_ok(info.runs > 100 && info.traps == 0, "%llu runs",
+		       (unsigned long long)info.runs);
 		tap_eq(hook_detach(device, link), 0, "detached");
 	}
 	close(fd);
@@ -235,7 +236,8 @@ static void test_between_instances(void)
 		other = trap && trap != WRING_TRAP_StackExhausted;
 	}
 	tap_ok(!other, "at any depth it returns or the stack is exhausted: %d", trap);
-	tap_ok(deepest > 100 && trap, "up to a depth of %llu it returns", (unsigned long long)deepest);
+	tap_ok(deepest > 100 && trap, "up to a depth of %llu it returns",
+	       (unsigned long long)deepest);
 	close(caller);
 	close(callee);
 	close(session);

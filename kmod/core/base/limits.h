@@ -53,7 +53,8 @@ constexpr u32 kMaxStackPointers = 8;
 // Stack (runtime/vmctx.h): what a hook's program that calls no C functions may use of whatever stack the hook is called
 // on, the entry included, which is what the kernel's own functions of that size take for granted. All others run on
 // one that they take.
-constexpr u32 kHookEntryStackBytes = 192;  // the most an entry takes itself, beyond the area for tail calls' arguments
+constexpr u32 kHookEntryStackBytes =
+    192;  // the most an entry takes itself, beyond the area for tail calls' arguments
 constexpr u32 kInlineStackBytes = 512 + kHookEntryStackBytes;
 constexpr u32 kMaxTrapFrames = 16;
 // Frames up to this size need no check of their own; a chain of unchecked calls stays below the second figure, so

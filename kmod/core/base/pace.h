@@ -42,8 +42,8 @@ inline void tick_and_go_on(u32 steps) {
   if (__builtin_expect(is_turn_over(static_cast<int>(steps)), 0)) end_turn_and_go_on();
 }
 
-// `for (T& x : paced(list))`: a step for each element, counted in pieces. `ticking(list)`: the same, one by one, which is
-// cheaper where most lists are short.
+// `for (T& x : paced(list))`: a step for each element, counted in pieces. `ticking(list)`: the same, one by one, which
+// is cheaper where most lists are short.
 template <class T>
 class Paced {
  public:

@@ -2,9 +2,9 @@
 // The call graph of a module: who may recurse, who may throw, and in which order to compile so that callees come first.
 //
 // Nodes are the functions, one node per function type (what call_indirect and call_ref of that type may reach:
-// functions in element segments, in the initial values of tables and globals, and in ref.func) and one for code outside the module (imports bound to other
-// instances, shared tables, references from elsewhere), which may call any address-taken function. Tail calls count as
-// calls.
+// functions in element segments, in the initial values of tables and globals, and in ref.func) and one for code
+// outside the module (imports bound to other instances, shared tables, references from elsewhere), which may call any
+// address-taken function. Tail calls count as calls.
 #pragma once
 
 #include "core/base/bitset.h"
@@ -27,10 +27,10 @@ class CallGraph {
   // Whether the function is part of a cycle.
   bool is_recursive(u32 func) const { return recursive_.test(func); }
 
-  // What a call costs that the callee does not pay, in units of fuel; of a type: through tables and references. Loops pay
-  // per iteration, but without recursion or loops a program of a few hundred bytes can still make more calls than it
-  // will ever finish: functions beyond kMaxUnpaid have to pay on entry. To be asked in the order of bottom_up(), after
-  // note_cost() has been called for all functions before.
+  // What a call costs that the callee does not pay, in units of fuel; of a type: through tables and references. Loops
+  // pay per iteration, but without recursion or loops a program of a few hundred bytes can still make more calls than
+  // it will ever finish: functions beyond kMaxUnpaid have to pay on entry. To be asked in the order of bottom_up(),
+  // after note_cost() has been called for all functions before.
   u64 unpaid(u32 func) const { return unpaid_[func]; }
   u64 unpaid_indirect(u32 type);
   static constexpr u64 kMaxUnpaid = 1024;

@@ -88,8 +88,8 @@ class Collector {
 
   static bool is_exn(ValType type) { return is_ref(type) && top_of(type) == ValType::kExnRef; }
 
-  // From this function's own frame, into which callers' registers have been saved, to the entry stub's: on one stack or,
-  // where library calls are made on the host's, on two.
+  // From this function's own frame, into which callers' registers have been saved, to the entry stub's: on one stack
+  // or, where library calls are made on the host's, on two.
   __attribute__((noinline)) void scan_stack(const wring_vmctx& vmctx) {
     __builtin_unwind_init();
     volatile u64 here = 0;

@@ -118,9 +118,9 @@ u64 cycles() { return __builtin_ia32_rdtsc(); }
 
 // In NMIs even interrupts wait.
 u64 time_slice_of(const wring_vmctx& root) {
-  return wring_os_in_nmi() ? min<u64>(root.time_slice,
-                                      u64{kNmiMicroseconds} * wring_os_cycles_per_us())
-                           : root.time_slice;
+  return wring_os_in_nmi()
+             ? min<u64>(root.time_slice, u64{kNmiMicroseconds} * wring_os_cycles_per_us())
+             : root.time_slice;
 }
 
 // Looks at the time, whenever a slice of fuel is used up and after pieces of longer work: others get a turn where that

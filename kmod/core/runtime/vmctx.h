@@ -113,8 +113,9 @@ struct wring_vmctx {
 	long long fuel;				/* at entry and around host calls; else in the pinned register */
 	void *guest_sp;				/* during a call of a C function: the program's stack pointer */
 	/*
-	 * Odd while an invocation runs on this vmctx. Invocations set the lowest bit when they begin and add 1 when they
-	 * end: half of it is how many have ended. Only whoever has found it even, and set the bit, uses what follows.
+	 * Odd while an invocation runs on this vmctx. Invocations set the lowest bit when they begin and add 1 when
+	 * they end: half of it is how many have ended. Only whoever has found it even, and set the bit, uses what
+	 * follows.
 	 */
 	unsigned long long turns;
 
@@ -145,12 +146,12 @@ struct wring_vmctx {
 	unsigned long long check_at;		/* from that time stamp on wring_lib_fuel_refill hands out */
 	unsigned long long time_slice;		/* cycles: until others get a turn or, at hooks, the end; fixed */
 	/*
-	 * Of all invocations that have ended: what the reserve handed out, less what was left of `fuel`, modulo 2^64. With
-	 * what they had of it to begin with, that is what they used.
+	 * Of all invocations that have ended: what the reserve handed out, less what was left of `fuel`, modulo 2^64.
+	 * With what they had of it to begin with, that is what they used.
 	 */
 	unsigned long long fuel_used;
 
-	void *private_stack_top;		/* where hook entries of programs with a stack of their own begin; fixed */
+	void *private_stack_top;		/* fixed; where hook entries of programs with an own stack begin */
 
 	/* The last trap; trap_reason is 0 while none happened in this invocation. */
 	unsigned int trap_reason;

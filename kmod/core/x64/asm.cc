@@ -412,9 +412,7 @@ void Assembler::data(u64 value, u32 bytes) {
 
 void Assembler::jmp(Label target) { add_jump(JumpKind::kJmp, kCcO, kNoReg, target, false); }
 void Assembler::jcc(Cc cc, Label target) { add_jump(JumpKind::kJcc, cc, kNoReg, target, false); }
-void Assembler::call_label(Label target) {
-  add_jump(JumpKind::kCall, kCcO, kNoReg, target, true);
-}
+void Assembler::call_label(Label target) { add_jump(JumpKind::kCall, kCcO, kNoReg, target, true); }
 void Assembler::jmp_long(Label target) { add_jump(JumpKind::kJmp, kCcO, kNoReg, target, true); }
 void Assembler::jcc_long(Cc cc, Label target) {
   add_jump(JumpKind::kJcc, cc, kNoReg, target, true);

@@ -152,10 +152,10 @@ class Emitter {
   FlagTracker flags_;
   bool failed_ = false;
 
-  ra::RegMask saved_ = 0;  // callee-saved registers used
-  u32 slots_at_ = 0;       // spill slots, from rsp
-  u32 local_bytes_ = 0;    // what the prologue subtracts
-  u32 frame_bytes_ = 0;    // with the saved registers
+  ra::RegMask saved_ = 0;     // callee-saved registers used
+  u32 slots_at_ = 0;          // spill slots, from rsp
+  u32 local_bytes_ = 0;       // what the prologue subtracts
+  u32 frame_bytes_ = 0;       // with the saved registers
   u32 host_stack_bytes_ = 0;  // taken of the host's stack, where C functions run on that
   bool checks_stack_ = false;
 

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0
+// wring-bench-slices: how long hostile programs run between two looks at the time.
+//
+// Method. Each body is a loop without end around what costs more time than it might seem. Its instance's time slice is
+// 0, so that every look at the time yields, and the processor time between two yields is taken. Work is the engine's
+// and this machine's alone: no body waits. The figures are of the worst of all gaps, in the best of several rounds,
+// since an interrupt of this machine is in some gap of any one of them.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "selftests/host/compile_report.h"
+#include "selftests/host/in_process.h"
+#include "selftests/host/platform_posix.h"
+
+namespace wring::bench {
+namespace {
+
+using host::cpu_ns;
+
+constexpr char kUsage[] =
+    "Usage: wring-bench-slices [--markdown FILE] [--rounds N]\n"
+    "Prints how long hostile programs run between two looks at the time, in microseconds.\n"
+    "Exit status: 0, 1 (one exceeds 200 us, or does not run), 2 (usage).\n";
+
+constexpr double kMostMicroseconds = 200;
+constexpr unsigned kGaps = 400;  // of a round
+
+std::string repeat(unsigned n, const std::string& text) {
+  std::string all;
+  while (n--) all += text;
+  return all;
+}
+
+std::string endless(const std::string& body) { return "(loop $l " + body + " (br $l))"; }
+
+struct Body {
+  const char* name;
+  std::string code;
+  std::string fields = "";  // further parts of the module
+};
+
+// The function has locals $i $j of i32, $x $y of i64, $f of f64, $v of v128; memory 0 has 64 MiB, table 0 100,000
+// entries, $t is () -> (), $e a tag.
+std::vector<Body> bodies() {
+  const std::string next =
+      "(local.set $i (i32.and (i32.add (local.get $i) (i32.const 0x10040)) "
+      "(i32.const 0x3ffffc0)))";
+  const std::string indirect = repeat(100, "(call_indirect (type $t) (i32.const 1))");
+  std::string deep =
+      "(func $deep (param i32) (if (local.get 0) (then (call $deep (i32.sub (local.get "
+      "0) (i32.const 1))) (call $deep (i32.sub (local.get 0) (i32.const 1))))))";
+  return {
+      {"f64.sqrt, dependent", endless(repeat(1000, "(local.set $f (f64.sqrt (local.get $f)))"))},
+      {"f64.div, dependent",
+       endless(repeat(1000, "(local.set $f (f64.div (f64.const 1.1) (local.get $f)))"))},
+      {"i64.div_u, dependent",
+       endless(repeat(1000,
+                      "(local.set $x (i64.div_u (i64.xor (local.get $x) (i64.const -7)) (i64.or "
+                      "(local.get $y) (i64.const 5))))"))},
+      {"i64.rem_s, dependent",
+       endless(repeat(1000,
+                      "(local.set $x (i64.xor (i64.const -9) (i64.rem_s (local.get $x) (i64.or "
+                      "(local.get $y) (i64.const 3)))))"))},
+      {"f64x2.sqrt, dependent",
+       endless(repeat(1000, "(local.set $v (f64x2.sqrt (local.get $v)))"))},
+      {"i64x2.mul, dependent",
+       endless(repeat(1000, "(local.set $v (i64x2.mul (local.get $v) (local.get $v)))"))},
+      {"i8x16.swizzle, dependent",
+       endless(repeat(1000, "(local.set $v (i8x16.swizzle (local.get $v) (local.get $v)))"))},
+      {"i64 arithmetic",
+       endless(repeat(1000,
+                      "(local.set $x (i64.add (i64.rotl (local.get $x) (i64.const 7)) "
+                      "(i64.const 9)))"))},
+      {"an empty loop", endless("")},
+      {"loads that miss all caches",
+       endless(repeat(200, next + "(local.set $i (i32.and (i32.add (local.get $i) (i32.load "
+                                  "(local.get $i))) (i32.const 0x3ffffc0)))"))},
+      {"stores to a new page each",
+       endless(repeat(200, next + "(i64.store (local.get $i) (i64.const 0))"))},
+      {"stores across cache lines",
+       endless(repeat(200, next + "(i64.store offset=60 (local.get $i) (i64.const 0))"))},
+      {"v128 loads across pages",
+       endless(repeat(200, next + "(local.set $v (v128.xor (local.get $v) (v128.load offset=4088 "
+                                  "(local.get $i))))"))},
+      {"atomic additions across lines",
+       endless(repeat(200, next + "(drop (i64.atomic.rmw.add (local.get $i) (i64.const 1)))"))},
+      {"memory.fill of 32 MiB",
+       endless("(memory.fill (i32.const 0) (i32.const 1) (i32.const 0x2000000))")},
+      {"memory.copy of 32 MiB, overlapping",
+       endless("(memory.copy (i32.const 8) (i32.const 0) (i32.const 0x2000000))")},
+      {"memory.fill of 64 KiB",
+       endless(
+           repeat(100, next + "(memory.fill (local.get $i) (i32.const 1) (i32.const 0xffff))"))},
+      {"memory.init of 60 KB",
+       endless(repeat(20, "(memory.init $d (i32.const 0) (i32.const 0) (i32.const 60000))")),
+       "(data $d \"" + std::string(60000, 'x') + "\")"},
+      {"table.fill of 100,000",
+       endless("(table.fill 0 (i32.const 0) (ref.func $leaf) (i32.const 100000))")},
+      {"table.copy of 99,999",
+       endless("(table.copy 0 0 (i32.const 1) (i32.const 0) (i32.const 99999))")},
+      {"table.grow", endless("(drop (table.grow $g (ref.null func) (i32.const 9000)))"),
+       "(table $g 1 9000000 funcref)"},
+      {"memory.grow", endless("(drop (memory.grow (i32.const 1)))")},
+      {"call_indirect", endless(indirect)},
+      {"recursion", endless("(call $deep (i32.const 20))"), deep},
+      {"exceptions", endless(repeat(50, "(try_table (catch_all $h) (throw $e (i64.const 1)))")),
+       ""},
+      {"a large br_table",
+       endless(repeat(20,
+                      "(block $a (block $b (block $c (br_table $a $b $c $a $b $c $a $b $c "
+                      "(i32.and (local.tee $i (i32.add (i32.mul (local.get $i) (i32.const "
+                      "1103515245)) (i32.const 12345))) (i32.const 7))))))"))},
+  };
+}
+
+std::string module_text(const Body& body) {
+  std::string code = body.code;
+  // One label for the handlers of all exceptions.
+  if (code.find("$h") != std::string::npos) code = "(loop $l (block $h " + code + ") (br $l))";
+  return "(module (memory 1024 65535) (table 100000 funcref) (type $t (func)) (tag $e (param i64))"
+         "(elem (i32.const 1) func $leaf) (func $leaf)" +
+         body.fields +
+         "(func (export \"f\") (local $i i32) (local $j i32) (local $x i64) (local $y i64) (local "
+         "$f "
+         "f64) (local $v v128)" +
+         "(local.set $f (f64.const 1.5)) (local.set $y (i64.load (i32.const 16))) " + code + "))";
+}
+
+std::string assemble(const std::string& text) {
+  char dir[] = "/tmp/wring-slices-XXXXXX";
+  if (!mkdtemp(dir)) return "";
+  std::string in = std::string(dir) + "/m.wat", out = std::string(dir) + "/m.wasm";
+  std::ofstream(in) << text;
+  int status = std::system(
+      ("wat2wasm --enable-exceptions --enable-threads --enable-memory64 -o " + out + " " + in)
+          .c_str());
+  std::ifstream file(out, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  unlink(in.c_str());
+  unlink(out.c_str());
+  rmdir(dir);
+  return status == 0 ? bytes : "";
+}
+
+struct Gaps {
+  std::vector<double> us;
+  double last = 0;
+};
+
+// wring_posix_on_yield: notes the time since the one before.
+int on_yield(void* arg) {
+  auto* gaps = static_cast<Gaps*>(arg);
+  double now = cpu_ns();
+  if (gaps->last != 0) gaps->us.push_back((now - gaps->last) / 1000);
+  gaps->last = cpu_ns();
+  return gaps->us.size() >= kGaps;
+}
+
+struct Row {
+  std::string name;
+  double median = 0, worst = 0;
+};
+
+bool measure(const Body& body, unsigned rounds, Row* row) {
+  std::string bytes = assemble(module_text(body));
+  row->name = body.name;
+  for (unsigned round = 0; round < rounds; round++) {
+    host::InProcessBackend backend(0);
+    int instance;
+    host::Outcome outcome = backend.instantiate_only(bytes, {}, &instance);
+    if (outcome.kind != host::Outcome::kOk) {
+      fprintf(stderr, "wring-bench-slices: %s: %s\n", body.name, outcome.message.c_str());
+      return false;
+    }
+    wring_instance* raw = backend.instance(instance);
+    wring_instance_vmctx(raw)->time_slice = 0;
+    wring_extern_desc desc;
+    if (wring_module_export(backend.module(instance), 0, &desc) != 0) return false;
+    Gaps gaps;
+    unsigned long long argv[1] = {}, fuel = 1ull << 60;
+    wring_posix_on_yield(on_yield, &gaps);
+    unsigned trap = wring_posix_invoke(raw, desc.index, argv, &fuel);
+    wring_posix_on_yield(nullptr, nullptr);
+    if (trap != WRING_TRAP_Interrupted) {
+      fprintf(stderr, "wring-bench-slices: %s: %s\n", body.name, wring_trap_text(trap));
+      return false;
+    }
+    std::sort(gaps.us.begin(), gaps.us.end());
+    double median = gaps.us[gaps.us.size() / 2], worst = gaps.us.back();
+    if (round == 0 || worst < row->worst) row->worst = worst;
+    if (round == 0 || median < row->median) row->median = median;
+  }
+  return true;
+}
+
+int run(unsigned rounds, const std::string& markdown) {
+  std::vector<Row> rows;
+  bool is_good = true;
+  for (const Body& body : bodies()) {
+    Row row;
+    if (!measure(body, rounds, &row)) return 1;
+    is_good &= row.worst <= kMostMicroseconds;
+    rows.push_back(row);
+  }
+  std::string table = "| us between two looks at the time | median | worst |\n|---|---:|---:|\n";
+  for (const Row& row : rows) {
+    char line[160];
+    snprintf(line, sizeof(line), "| %s | %.1f | %.1f |\n", row.name.c_str(), row.median, row.worst);
+    table += line;
+  }
+  fputs(table.c_str(), stdout);
+  if (!markdown.empty()) std::ofstream(markdown) << table;
+  if (!is_good) fprintf(stderr, "wring-bench-slices: more than %.0f us\n", kMostMicroseconds);
+  return is_good ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace wring::bench
+
+int main(int argc, char** argv) {
+  unsigned rounds = 5;
+  std::string markdown;
+  for (int i = 1; i < argc; i++) {
+    std::string arg = argv[i];
+    if (i + 1 < argc && arg == "--markdown") {
+      markdown = argv[++i];
+    } else if (i + 1 < argc && arg == "--rounds" && std::atoi(argv[i + 1]) > 0) {
+      rounds = static_cast<unsigned>(std::atoi(argv[++i]));
+    } else {
+      fputs(wring::bench::kUsage, arg == "--help" ? stdout : stderr);
+      return arg == "--help" ? 0 : 2;
+    }
+  }
+  return wring::bench::run(rounds, markdown);
+}
