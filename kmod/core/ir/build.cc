@@ -32,7 +32,7 @@ Err Builder::run() {
   TRY(begin());
   Instr in;
   while (!frames_.empty()) {
-    tick();
+    tick(4);
     TRY(decode_instr(module_.bytes, pos_, end_, func_, &in, diag_));
     origin_ = in.offset;
     pos_ = in.next;

@@ -442,7 +442,7 @@ Err Checker::walk_block(BlockIndex b) {
   const LirBlock& block = f_.blocks[b];
   nodes_[b].number = ++walked_;
   written_.clear();
-  for (u32 i = block.begin; i < block.end; i++, tick(8)) {
+  for (u32 i = block.begin; i < block.end; i++, tick(16)) {
     inst_ = i;
     for (u32 e = first_edit_[i]; e < first_edit_[i + 1]; e++, tick()) do_edit(result_.edits[e]);
     TRY(instruction());

@@ -117,7 +117,7 @@ Cost compile_untimed(const Body& bytes, const Mode& mode) {
   std::vector<wring_binding> bindings;
   wring_extern_desc import;
   for (unsigned i = 0; done && wring_module_import(new_module, i, &import) == 0; i++)
-    bindings.push_back({WRING_BIND_WASM, 0, 0, 0, 0, 0});
+    if (import.kind == 0) bindings.push_back({WRING_BIND_WASM, 0, 0, 0, 0, 0});
   options.functions = bindings.data();
   options.function_count = static_cast<unsigned>(bindings.size());
   done = done && wring_compile(new_module, &options, &new_code, &error) == 0;
