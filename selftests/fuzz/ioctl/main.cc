@@ -225,18 +225,24 @@ bool is_back(const wring_features& before, const wring_features& now) {
 }
 
 void check_leftovers(const wring_features& before) {
-  wring_features now = {};
-  // What is deferred is so for RCU's grace periods, and stubs are swept once a second.
+  wring_features now = {}, last = {};
+  // What is deferred is so for RCU's grace periods, stubs are swept once a second, and debug kernels take long to free
+  // address space: as long as there is less and less, it is waited for.
   constexpr u64 kPatienceMs = 60000;
   const u64 begin = now_ms();
+  u64 progress = begin;
   do {
     give_back();
     usleep(100000);
-  } while (get_features(&now) && !is_back(before, now) && now_ms() < begin + kPatienceMs);
+    if (!get_features(&now)) break;
+    if (std::memcmp(&now, &last, sizeof(now))) progress = now_ms();
+    last = now;
+  } while (!is_back(before, now) && now_ms() < progress + kPatienceMs);
   ok(is_back(before, now),
      "nothing is left: " + std::to_string(now.programs) + " programs, " +
          std::to_string(now.reservations) + " reservations, " +
          std::to_string(now.code_bytes - before.code_bytes) + " bytes of code, " +
+         (has_any(WRING_IOC_PROG_NEXT_ID) ? "program ids, " : "no program ids, ") +
          (has_any(WRING_IOC_LINK_NEXT_ID) ? "links" : "no links") + ", module references " +
          std::to_string(std::atoi(read_file("/sys/module/wring/refcnt").c_str())) + ", after " +
          std::to_string(now_ms() - begin) + " ms");

@@ -14,6 +14,7 @@ namespace {
 constexpr u32 kPackets = 1u << WRING_PROG_XDP | 1u << WRING_PROG_NETFILTER;
 constexpr u32 kTracepoints = 1u << WRING_PROG_RAW_TRACEPOINT;
 constexpr u32 kAll = kPackets | kTracepoints | 1u << WRING_PROG_MODULE;
+constexpr u32 kInstances = 1u << kInstanceType;
 
 struct HostFunction {
   const char* name;
@@ -22,16 +23,16 @@ struct HostFunction {
   u32 where;  // bit n: programs of type n
 };
 constexpr HostFunction kHostFunctions[] = {
-    {"pkt_read", "iii", "i", kPackets},  {"pkt_write", "iii", "i", kPackets},
-    {"pkt_len", "", "i", kPackets},      {"pkt_load8", "i", "i", kPackets},
-    {"pkt_load16", "i", "i", kPackets},  {"pkt_load32", "i", "i", kPackets},
-    {"pkt_load64", "i", "l", kPackets},  {"pkt_store8", "ii", "", kPackets},
-    {"pkt_store16", "ii", "", kPackets}, {"pkt_store32", "ii", "", kPackets},
-    {"pkt_store64", "il", "", kPackets}, {"arg", "i", "l", kTracepoints},
-    {"ktime_ns", "", "l", kAll},         {"cpu_id", "", "i", kAll},
-    {"pid_tgid", "", "l", kTracepoints}, {"log", "iilll", "", kAll},
-    {"map_lookup", "iii", "i", kAll},    {"map_update", "iiil", "i", kAll},
-    {"map_delete", "ii", "i", kAll},     {"map_add", "iiil", "i", kAll},
+    {"pkt_read", "iii", "i", kPackets},       {"pkt_write", "iii", "i", kPackets},
+    {"pkt_len", "", "i", kPackets},           {"pkt_load8", "i", "i", kPackets},
+    {"pkt_load16", "i", "i", kPackets},       {"pkt_load32", "i", "i", kPackets},
+    {"pkt_load64", "i", "l", kPackets},       {"pkt_store8", "ii", "", kPackets},
+    {"pkt_store16", "ii", "", kPackets},      {"pkt_store32", "ii", "", kPackets},
+    {"pkt_store64", "il", "", kPackets},      {"arg", "i", "l", kTracepoints},
+    {"ktime_ns", "", "l", kAll | kInstances}, {"cpu_id", "", "i", kAll | kInstances},
+    {"pid_tgid", "", "l", kTracepoints},      {"log", "iilll", "", kAll},
+    {"map_lookup", "iii", "i", kAll},         {"map_update", "iiil", "i", kAll},
+    {"map_delete", "ii", "i", kAll},          {"map_add", "iiil", "i", kAll},
     {"map_load64", "iii", "l", kAll},
 };
 
@@ -201,7 +202,7 @@ Candidate small_program(Choices* choices, u32 type) {
   Writer writer(choices, &module);
   writer.import_functions(type);
   for (const char* name : {"m0", "m1", "m2"}) {
-    if (!choices->chance(25)) continue;
+    if (!choices->chance(type == kInstanceType ? 1 : 25)) continue;
     writer.import_map(name);
     candidate.maps.push_back(name);
   }
@@ -211,7 +212,7 @@ Candidate small_program(Choices* choices, u32 type) {
                                           : 1 << choices->below(14);
   module.memory(pages, pages + choices->below(4));
   module.global(ModuleWriter::kI32, true, 7);
-  const u32 first = writer.imports();
+  const u32 first = candidate.imports = writer.imports();
   const u32 functions = 1 + choices->below(2);
   for (u32 i = 0; i < functions; i++)
     module.function(module.type("i", "i"), kLocals,
@@ -230,7 +231,7 @@ Candidate generated_module(Choices* choices) {
   test::GenerateOptions options;
   options.big_functions = choices->chance(5);
   test::ModulePair pair = test::generate_modules(choices, options);
-  return {std::move(pair.module), std::move(pair.exporter), {}, {}};
+  return {std::move(pair.module), std::move(pair.exporter), {}, {}, 0};
 }
 
 Body endless_start() {

@@ -19,9 +19,13 @@ struct Candidate {
   Body exporter;                  // of what the module imports; mostly empty
   std::vector<std::string> maps;  // that it imports
   std::string entry;              // of hooks
+  u32 imports = 0;
 };
 
-// For hooks of this type, or WRING_PROG_MODULE. Few never end or trap.
+// Beside the types of programs: an instance.
+constexpr u32 kInstanceType = WRING_PROG_NETFILTER + 1;
+
+// For hooks of this type, WRING_PROG_MODULE or kInstanceType. Few never end or trap.
 Candidate small_program(Choices* choices, u32 type);
 // Of exports to invoke; what it imports is its exporter's.
 Candidate generated_module(Choices* choices);

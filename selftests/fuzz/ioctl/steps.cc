@@ -29,7 +29,6 @@ namespace wring::fuzz {
 
 namespace {
 
-constexpr u32 kNoHost = 31;  // host functions for programs of no type: none of them
 constexpr const char* kTracepoints[] = {"sys_enter",
                                         "sys_exit",
                                         "sched_switch",
@@ -150,9 +149,9 @@ void Caller::step_instance() {
   const u32 slot = choices_.below(pool_.instances.kCount);
   const u32 others = slot + pool_.sessions.kCount;
   if (choices_.chance(30)) {
-    Candidate small = small_program(&choices_, kNoHost);
+    Candidate small = small_program(&choices_, kInstanceType);
     if (choices_.chance(20)) change_bytes(&choices_, &small.module);
-    new_instance(slot, small.module, std::vector<u32>(small.maps.size()), -1);
+    new_instance(slot, small.module, std::vector<u32>(small.imports), -1);
     return;
   }
   Candidate generated = generated_module(&choices_);
