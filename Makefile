@@ -70,9 +70,10 @@ ioctl-fuzz-src := $(wildcard selftests/fuzz/ioctl/*.cc)
 bench-src  := $(wildcard selftests/bench/*.cc)
 engine-bench-src := $(wildcard selftests/bench/engine/*.cc)
 compile-bench-src := $(wildcard selftests/bench/compile/*.cc)
+slices-bench-src := $(wildcard selftests/bench/slices/*.cc)
 shapes-src := $(wildcard selftests/bench/compile/shapes/*.cc)
 host-src   := $(core-src) $(posix-src) $(tool-src) $(test-src) $(loader-src) $(fuzz-src) $(bench-src) \
-	      $(engine-bench-src) $(compile-bench-src) $(shapes-src) $(inject-src) $(ioctl-fuzz-src)
+	      $(engine-bench-src) $(compile-bench-src) $(slices-bench-src) $(shapes-src) $(inject-src) $(ioctl-fuzz-src)
 guest-src  := $(call find,wasi-kernel/examples selftests/kernel/guest,*.c)
 ktest-src  := $(wildcard selftests/kernel/test_*.c)
 ktest-sh   := $(wildcard selftests/kernel/test_*.sh)
@@ -243,6 +244,11 @@ $(BUILD)/host/wring-bench-compile: $(patsubst %.cc,$(BUILD)/host/obj/%.o,$(compi
 	@echo "  LINK    $@"
 	@$(cxx-host) $(opt-host) -o $@ $^ -lZydis -lpthread
 
+$(BUILD)/host/wring-bench-slices: $(patsubst %.cc,$(BUILD)/host/obj/%.o,$(slices-bench-src) \
+		$(filter-out selftests/host/wring_host.cc,$(tool-src))) $(BUILD)/host/libwring_core.a
+	@echo "  LINK    $@"
+	@$(cxx-host) $(opt-host) -o $@ $^ -lZydis -lpthread
+
 count-wraps := wring_os_alloc wring_os_free memset memcpy
 
 $(BUILD)/count/wring-shapes: $(patsubst %.cc,$(BUILD)/count/obj/%.o,$(shapes-src) \
@@ -305,7 +311,7 @@ $(BUILD)/testdata/%/.unpacked: $(TESTDATA)/%.tar.xz
 
 # ---- Targets ----------------------------------------------------------------------------------------------------
 
-.PHONY: all demo bench-hooks bench-engine bench-compile bench-shapes bench-modules \
+.PHONY: all demo bench-hooks bench-engine bench-compile bench-shapes bench-slices bench-modules \
 	test test-host test-vm test-debug test-modules conformance style format check clean help setup \
 	modules host guests tests FORCE
 
@@ -365,6 +371,11 @@ bench-compile: $(BUILD)/host/wring-bench-compile
 	@mkdir -p selftests/bench/results
 	@node=$$(selftests/modules/files --tag engine); selftests/modules/files --tag bench | \
 		xargs -d '\n' $< --node "$${node:-node}" --markdown selftests/bench/results/compile.md
+
+## bench-slices: how long hostile programs run between two looks at the time
+bench-slices: $(BUILD)/host/wring-bench-slices
+	@mkdir -p selftests/bench/results
+	@$< --markdown selftests/bench/results/slices.md
 
 ## bench-modules: what all real modules of selftests/modules.list take to compile, as a table in selftests/bench/results
 bench-modules: $(BUILD)/host/wring-host

@@ -57,20 +57,6 @@ runtime::Table* table_of(wring_vmctx* vmctx, u32 table) {
   return runtime::instance_of(vmctx)->tables[table];
 }
 
-// Pays for a bulk operation on `bytes` bytes, from the reserve first (table entries cost a unit each to make).
-bool pay(wring_vmctx* vmctx, u64 bytes) {
-  u64 cost = bytes / kBulkBytesPerFuel;
-  cost -= take_reserve(vmctx, cost);
-  if (cost == 0) return true;
-  if (vmctx->fuel < 0 || cost > static_cast<u64>(vmctx->fuel)) {
-    vmctx->fuel = 0;
-    trap(vmctx, TrapReason::kFuelExhausted);
-    return false;
-  }
-  vmctx->fuel -= static_cast<i64>(cost);
-  return true;
-}
-
 // Around what may sleep: an invocation that uses the FPU must leave it alone meanwhile.
 class SleepSection {
  public:
@@ -143,15 +129,18 @@ bool check_time(wring_vmctx* vmctx) {
 
 // Takes more fuel from the reserve until there is some, or traps.
 bool refill(wring_vmctx* vmctx) {
-  while (vmctx->fuel <= 0) {
-    u64 slice = take_reserve(vmctx, kFuelSlice);
-    if (slice == 0) {
-      trap(vmctx, TrapReason::kFuelExhausted);
-      return false;
-    }
-    vmctx->fuel += static_cast<i64>(slice);
-  }
-  return check_time(vmctx);
+  u64 missing = static_cast<u64>(-vmctx->fuel) / kFuelSlice * kFuelSlice;
+  vmctx->fuel += static_cast<i64>(take_reserve(vmctx, missing + kFuelSlice));
+  if (vmctx->fuel > 0) return check_time(vmctx);
+  trap(vmctx, TrapReason::kFuelExhausted);
+  return false;
+}
+
+// Pays for a bulk operation on `bytes` bytes, before it is done (table entries cost a unit each to make). Where that
+// ends a slice the time is looked at, so that many small operations take no longer than other code.
+bool pay(wring_vmctx* vmctx, u64 bytes) {
+  vmctx->fuel -= static_cast<i64>(bytes / kBulkBytesPerFuel);
+  return vmctx->fuel >= 0 || refill(vmctx);
 }
 
 // Calls work(done, n) for pieces of a job of `total` units, of `piece` at most, with a look at the time in between.
@@ -172,7 +161,7 @@ using namespace wring;  // NOLINT(google-build-using-namespace): the C functions
 extern "C" i64 wring_lib_fuel_refill(wring_vmctx* vmctx) { return refill(vmctx) ? vmctx->fuel : 0; }
 
 extern "C" int wring_guest_pay(wring_vmctx* vmctx, unsigned long long bytes) {
-  return pay(vmctx, bytes) && (bytes < kBulkPieceBytes || check_time(vmctx)) ? 0 : -1;
+  return pay(vmctx, bytes) ? 0 : -1;
 }
 
 // ---- memories ----
@@ -184,6 +173,7 @@ extern "C" u64 wring_lib_memory_grow(wring_vmctx* vmctx, u32 memory, u64 pages) 
   if (pages == 0) return old_pages;
   if (!vmctx->may_sleep || pages > (view->max_bytes - old_bytes) / kWasmPageBytes) return ~u64{0};
   u64 bytes = old_bytes + pages * kWasmPageBytes;
+  if (!pay(vmctx, bytes - old_bytes)) return ~u64{0};
   SleepSection section(vmctx);
   if (wring_os_memory_commit(view->base, old_bytes, bytes) != 0) return ~u64{0};
   view->bytes = bytes;
@@ -257,6 +247,9 @@ extern "C" void wring_lib_table_set(wring_vmctx* vmctx, u32 table, u64 index, u6
 extern "C" u64 wring_lib_table_grow(wring_vmctx* vmctx, u32 table, u64 ref, u64 n) {
   return guarded_call(vmctx, [&]() -> u64 {
     runtime::Table* to = table_of(vmctx, table);
+    // Their pages may be new.
+    bool fits = n <= to->view.max - to->view.size;
+    if (fits && !pay(vmctx, n * kBulkBytesPerFuel)) return ~u64{0};
     SleepSection section(vmctx);
     return runtime::grow_table(to, ref, n, vmctx->may_sleep != 0);
   });
