@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // Fuzz target: the bytes are a module or choose one to be generated, which is loaded, compiled, instantiated and
-// run with one allocation after the other failing, and all after it. Each time everything either works (a module
-// may grow its memory in vain) or ends in the error for it, and nothing is left behind.
+// run with one allocation after the other failing, alone and with all after it. Each time everything either works (a
+// module may grow its memory in vain) or ends in the error for it, and nothing is left behind.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -68,8 +68,9 @@ int run(wring_store* store, const uint8_t* data, size_t size, wring_error* error
   return result;
 }
 
-void test_module(const uint8_t* data, size_t size) {
+void test_module(const uint8_t* data, size_t size, bool alone) {
   int expected = 0;
+  wring_posix_fail_alone(alone);
   unsigned long long total = 0;
   for (unsigned long long n = 0; n <= total; n += 1 + total / kMostFailures) {
     wring_error error = {};
@@ -92,6 +93,7 @@ void test_module(const uint8_t* data, size_t size) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   wring::test::Body bytes = wring::test::module_of_input(data, size);
-  test_module(bytes.data(), bytes.size());
+  // Memory may be back at once: a failure must not be forgotten because what follows works.
+  for (bool alone : {false, true}) test_module(bytes.data(), bytes.size(), alone);
   return 0;
 }

@@ -42,6 +42,7 @@ constexpr size_t kReservationBytes = (size_t{8} << 30) + 16 * kPageBytes;
 
 std::atomic<unsigned long long> g_asked{0};
 std::atomic<unsigned long long> g_fail_at{0};
+std::atomic<bool> g_fail_alone{false};
 std::atomic<long long> g_live{0};
 std::atomic<const volatile int*> g_stop{nullptr};
 thread_local int (*t_on_yield)(void* arg);
@@ -61,7 +62,7 @@ std::atomic<bool> g_is_strict{false};
 bool may_allocate() {
   unsigned long long n = ++g_asked;
   unsigned long long fail_at = g_fail_at;
-  return fail_at == 0 || n < fail_at;
+  return fail_at == 0 || (g_fail_alone ? n != fail_at : n < fail_at);
 }
 
 // ---- code ----
@@ -506,6 +507,8 @@ extern "C" unsigned long long wring_posix_fail_allocation(unsigned long long n) 
   g_fail_at = n;
   return asked;
 }
+
+extern "C" void wring_posix_fail_alone(bool alone) { g_fail_alone = alone; }
 
 extern "C" long long wring_posix_live_allocations(void) { return g_live; }
 

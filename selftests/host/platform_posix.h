@@ -24,6 +24,8 @@ unsigned int wring_posix_invoke(struct wring_instance* instance, unsigned int fu
 // Makes the n-th allocation from now on fail (1: the next one), and all after it; 0: none. Counts wring_os_alloc,
 // memory reservations and commits, and code memory. Returns how many were asked for since the last call.
 unsigned long long wring_posix_fail_allocation(unsigned long long n);
+// From then on the n-th one fails alone: those after it succeed.
+void wring_posix_fail_alone(bool alone);
 // Allocations, reservations and pieces of code memory not given back yet.
 long long wring_posix_live_allocations(void);
 

@@ -230,10 +230,13 @@ void Emitter::switch_tree() {
   Reg index = reg(0);
   Span<ra::BlockIndex> succs = lir_.blocks[block_].succs;
   runs_.clear();
-  for (u32 i = 0; i < succs.size(); i++, tick())
-    if (i == 0 || resolved(succs[i]) != runs_.back().block)
-      if (!runs_.push({i, resolved(succs[i])})) failed_ = true;
-  if (failed_) return;
+  for (u32 i = 0; i < succs.size(); i++, tick()) {
+    if (i > 0 && resolved(succs[i]) == runs_.back().block) continue;
+    if (!runs_.push({i, resolved(succs[i])})) {
+      failed_ = true;
+      return;
+    }
+  }
   auto target = [&](u32 run) { return labels_[runs_[run].block]; };
 
   Part open[kMaxTreeDepth];
