@@ -206,6 +206,29 @@ void hook_set(int map_fd, uint32_t key, uint64_t value)
 		tap_bail("element %u: %s", key, strerror(errno));
 }
 
+struct wring_prog_run hook_run(int prog_fd, const void *data, size_t size, uint32_t repeat)
+{
+	struct wring_prog_run run = {
+		.data_in = (uintptr_t)data,
+		.data_in_bytes = size,
+		.repeat = repeat,
+	};
+
+	if (device_ioctl(prog_fd, WRING_IOC_PROG_RUN, &run))
+		tap_bail("run: %s", device_error.message);
+	return run;
+}
+
+void hook_stay_on_this_cpu(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		tap_bail("sched_setaffinity");
+}
+
 void hook_info(int prog_fd, struct wring_prog_info *info)
 {
 	int err;

@@ -50,6 +50,10 @@ uint64_t hook_counter(int map_fd, uint32_t key);
 void hook_set(int map_fd, uint32_t key, uint64_t value);
 
 void hook_info(int prog_fd, struct wring_prog_info *info);
+/* WRING_IOC_PROG_RUN on a packet, or on arguments. */
+struct wring_prog_run hook_run(int prog_fd, const void *data, size_t size, uint32_t repeat);
+/* Instances of programs are per CPU: all runs of the caller are on this one from now on. */
+void hook_stay_on_this_cpu(void);
 
 /* `r0 = verdict; exit` of this type: an fd. */
 int hook_stub(enum bpf_prog_type type, int verdict);

@@ -3,7 +3,6 @@
  * test_aftermath.c - what becomes of programs after traps, as their loaders ask for: instances made anew, programs
  * detached; and what is counted of invocations, wherever they come from.
  */
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -20,16 +19,6 @@
 
 static int device;
 
-static void stay_on_this_cpu(void)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(sched_getcpu(), &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
-		tap_bail("sched_setaffinity");
-}
-
 static void wait_a_bit(void)
 {
 	nanosleep(&(struct timespec) { .tv_nsec = 5000000 }, NULL);
@@ -41,19 +30,6 @@ static struct wring_prog_info info_of(int program)
 
 	hook_info(program, &info);
 	return info;
-}
-
-static struct wring_prog_run run_on(int program, const void *data, size_t size, uint32_t repeat)
-{
-	struct wring_prog_run run = {
-		.data_in = (uintptr_t)data,
-		.data_in_bytes = size,
-		.repeat = repeat,
-	};
-
-	if (device_ioctl(program, WRING_IOC_PROG_RUN, &run))
-		tap_bail("run: %s", device_error.message);
-	return run;
 }
 
 /*
@@ -97,10 +73,10 @@ static void test_keep(void)
 
 	if (!tap_ok(program >= 0, "keep: loads: %s", device_error.message))
 		return;
-	tap_eq(run_on(program, args, sizeof(args), 1).verdict, 1101, "keep: the first");
-	tap_eq(run_on(program, args, sizeof(args), 1).verdict, 1102, "keep: the second");
+	tap_eq(hook_run(program, args, sizeof(args), 1).verdict, 1101, "keep: the first");
+	tap_eq(hook_run(program, args, sizeof(args), 1).verdict, 1102, "keep: the second");
 	for (i = 0; i < 3; i++)
-		tap_eq(run_on(program, args, sizeof(args), 1).trap, WRING_TRAP_Unreachable,
+		tap_eq(hook_run(program, args, sizeof(args), 1).trap, WRING_TRAP_Unreachable,
 		       "keep: a trap, memory being as it was left");
 	tap_eq(info_of(program).runs, 5, "keep: all runs are counted, trapped ones too");
 	tap_eq(info_of(program).misses, 0, "keep: nothing is missed");
@@ -114,7 +90,7 @@ static struct wring_prog_run run_anew(int program)
 	int i;
 
 	for (i = 0; i < 2000; i++) {
-		run = run_on(program, args, sizeof(args), 1);
+		run = hook_run(program, args, sizeof(args), 1);
 		if (run.verdict || run.trap)
 			return run;
 		wait_a_bit();
@@ -135,8 +111,8 @@ static void test_reset(bool private_stack)
 		return;
 	for (i = 0; i < RESETS; i++) {
 		wrong += run_anew(program).verdict != 1101;
-		wrong += run_on(program, args, sizeof(args), 1).verdict != 1102;
-		wrong += run_on(program, args, sizeof(args), 1).trap != WRING_TRAP_Unreachable;
+		wrong += hook_run(program, args, sizeof(args), 1).verdict != 1102;
+		wrong += hook_run(program, args, sizeof(args), 1).trap != WRING_TRAP_Unreachable;
 		calls += 3;
 	}
 	tap_eq(wrong, 0, "reset: every instance is as the first was, its start function run");
@@ -149,8 +125,8 @@ static void test_reset(bool private_stack)
 	device_ioctl(device, WRING_IOC_FEATURES, &features);
 	tap_eq(features.reservations, info.instances, "reset: as many memories as at first");
 	/* The last one trapping, and the program going at once. */
-	run_on(program, args, sizeof(args), 1);
-	run_on(program, args, sizeof(args), 1);
+	hook_run(program, args, sizeof(args), 1);
+	hook_run(program, args, sizeof(args), 1);
 	close(program);
 }
 
@@ -258,7 +234,7 @@ static uint64_t fuel_of(int program, uint32_t turns)
 {
 	uint32_t packet[16] = { turns };
 	uint64_t before = info_of(program).fuel_used;
-	struct wring_prog_run run = run_on(program, packet, sizeof(packet), 1);
+	struct wring_prog_run run = hook_run(program, packet, sizeof(packet), 1);
 
 	tap_eq(info_of(program).fuel_used - before, run.fuel_used, "%u turns: as info counts it",
 	       turns);
@@ -287,7 +263,7 @@ static void test_statistics(void)
 	packet[0] = 0;
 	/* A machine that is held up meanwhile may find that the time is over first. */
 	do
-		run = run_on(program, packet, sizeof(packet), 1);
+		run = hook_run(program, packet, sizeof(packet), 1);
 	while (++runs < 20 && run.trap == WRING_TRAP_OutOfTime);
 	tap_eq(run.trap, WRING_TRAP_FuelExhausted, "a run that uses it up");
 	tap_eq(run.fuel_used, load.fuel, "uses all of it");
@@ -336,7 +312,7 @@ int main(void)
 	struct wring_features before;
 
 	device = hook_begin(&before);
-	stay_on_this_cpu();
+	hook_stay_on_this_cpu();
 	test_keep();
 	test_reset(false);
 	test_reset(true);

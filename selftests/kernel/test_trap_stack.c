@@ -4,7 +4,6 @@
  * write, with and without names: after thousands of traps a program still answers as it did, and its other globals
  * are as it left them.
  */
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,30 +21,6 @@
 
 static int device;
 
-/* A program's instances are per CPU: all runs are on one. */
-static void stay_on_this_cpu(void)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(sched_getcpu(), &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
-		tap_bail("sched_setaffinity");
-}
-
-static struct wring_prog_run run(int program, const void *packet, size_t size, uint32_t repeat)
-{
-	struct wring_prog_run run = {
-		.data_in = (uintptr_t)packet,
-		.data_in_bytes = size,
-		.repeat = repeat,
-	};
-
-	if (device_ioctl(program, WRING_IOC_PROG_RUN, &run))
-		tap_bail("run: %s", device_error.message);
-	return run;
-}
-
 /* Thousands of traps by `bad`, then `good` is answered as it was before. */
 static void test_traps(const char *what, int program, const uint8_t *bad, const uint8_t *good,
 		       size_t size, uint32_t verdict)
@@ -54,13 +29,13 @@ static void test_traps(const char *what, int program, const uint8_t *bad, const 
 
 	if (!tap_ok(program >= 0, "%s: loads: %s", what, device_error.message))
 		return;
-	tap_eq(run(program, good, size, 1).verdict, verdict, "%s: a packet", what);
-	tap_eq(run(program, bad, size, TRAPS).trap, WRING_TRAP_PacketOutOfBounds,
+	tap_eq(hook_run(program, good, size, 1).verdict, verdict, "%s: a packet", what);
+	tap_eq(hook_run(program, bad, size, TRAPS).trap, WRING_TRAP_PacketOutOfBounds,
 	       "%s: short ones are traps", what);
 	hook_info(program, &info);
 	tap_eq(info.traps, TRAPS, "%s: all of them", what);
-	tap_eq(run(program, good, size, 1).verdict, verdict, "%s: the packet again", what);
-	tap_eq(run(program, good, size, 1).trap, 0, "%s: is no trap", what);
+	tap_eq(hook_run(program, good, size, 1).verdict, verdict, "%s: the packet again", what);
+	tap_eq(hook_run(program, good, size, 1).trap, 0, "%s: is no trap", what);
 	close(program);
 }
 
@@ -253,7 +228,7 @@ int main(void)
 	struct wring_features before;
 
 	device = hook_begin(&before);
-	stay_on_this_cpu();
+	hook_stay_on_this_cpu();
 	test_clang();
 	test_styles();
 	test_calls();

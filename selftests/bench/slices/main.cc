@@ -42,7 +42,8 @@ std::string repeat(unsigned n, const std::string& text) {
 
 std::string endless(const std::string& body) { return "(loop $l " + body + " (br $l))"; }
 
-// wabt knows only the exceptions that preceded 3.0's: this block stands for (try_table (catch_all 1), as many bytes long.
+// wabt knows only the exceptions that preceded 3.0's: this block stands for (try_table (catch_all 1), as many bytes
+// long.
 const std::string kTryTable = "(block (drop (i64.const 0x4321))";
 constexpr char kTryTableStandIn[] = "\x02\x40\x42\xa1\x86\x01\x1a";
 constexpr char kTryTableBytes[] = "\x1f\x40\x01\x02\x01\x01\x01";  // ends in two nops
