@@ -32,10 +32,10 @@
     (call $seven (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5) (i32.const 6) (local.get 0))))
 
 ;; | function 7 "byte": 32 bytes, frame 0
-;; |       0  mov eax, [r14+0xB0]                       ; @227
+;; |       0  mov eax, [r14+0x90]                       ; @227
 ;; |       7  cmp edi, eax
 ;; |       9  jnb L27
-;; |      11  mov rcx, [r14+0xA8]
+;; |      11  mov rcx, [r14+0x88]
 ;; |      18  sbb eax, eax
 ;; |      20  and eax, edi
 ;; |      22  movzx eax, byte ptr [rcx+rax*1]
@@ -44,11 +44,11 @@
 ;; |      27  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 8 "word": 38 bytes, frame 0
-;; |       0  mov eax, [r14+0xB0]                       ; @234
+;; |       0  mov eax, [r14+0x90]                       ; @234
 ;; |       7  lea rcx, [rdi+0x04]
 ;; |      11  cmp rax, rcx
 ;; |      14  jb L33
-;; |      16  mov rcx, [r14+0xA8]
+;; |      16  mov rcx, [r14+0x88]
 ;; |      23  cmp edi, eax
 ;; |      25  sbb eax, eax
 ;; |      27  and eax, edi
@@ -58,11 +58,11 @@
 ;; |      33  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 9 "store": 41 bytes, frame 0
-;; |       0  mov eax, [r14+0xB0]                       ; @243
+;; |       0  mov eax, [r14+0x90]                       ; @243
 ;; |       7  lea rcx, [rdi+0x02]
 ;; |      11  cmp rax, rcx
 ;; |      14  jb L36
-;; |      16  mov rcx, [r14+0xA8]
+;; |      16  mov rcx, [r14+0x88]
 ;; |      23  cmp edi, eax
 ;; |      25  sbb eax, eax
 ;; |      27  and eax, edi
@@ -72,19 +72,19 @@
 ;; |      36  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 10 "near": 27 bytes, frame 0
-;; |       0  cmp dword ptr [r14+0xB0], 0x18            ; @250
+;; |       0  cmp dword ptr [r14+0x90], 0x18            ; @250
 ;; |       8  jb L22
-;; |      10  mov rax, [r14+0xA8]
+;; |      10  mov rax, [r14+0x88]
 ;; |      17  movzx eax, byte ptr [rax+0x17]
 ;; |      21  ret                                       ; @252
 ;; | L22:
 ;; |      22  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 11 "far": 43 bytes, frame 0
-;; |       0  mov eax, [r14+0xB0]                       ; @258
+;; |       0  mov eax, [r14+0x90]                       ; @258
 ;; |       7  cmp eax, 0x400
 ;; |      13  jb L38
-;; |      15  mov rcx, [r14+0xA8]
+;; |      15  mov rcx, [r14+0x88]
 ;; |      22  mov edx, 0x3FF
 ;; |      27  cmp edx, eax
 ;; |      29  sbb eax, eax
@@ -95,10 +95,10 @@
 ;; |      38  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 12 "header": 55 bytes, frame 0
-;; |       0  mov eax, [r14+0xB0]                       ; @267
+;; |       0  mov eax, [r14+0x90]                       ; @267
 ;; |       7  cmp eax, 0x0F
 ;; |      10  jb L45
-;; |      12  mov rcx, [r14+0xA8]
+;; |      12  mov rcx, [r14+0x88]
 ;; |      19  movzx edx, byte ptr [rcx+0x0E]
 ;; |      23  and edx, 0x0F                             ; @271
 ;; |      26  shl edx, 0x02                             ; @274
@@ -114,10 +114,10 @@
 ;; |      50  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 13 "argument": 32 bytes, frame 0
-;; |       0  mov eax, [r14+0xC8]                       ; @283
+;; |       0  mov eax, [r14+0xA8]                       ; @283
 ;; |       7  cmp edi, eax
 ;; |       9  jnb L29
-;; |      11  mov rcx, [r14+0xC0]
+;; |      11  mov rcx, [r14+0xA0]
 ;; |      18  cmp edi, eax
 ;; |      20  sbb eax, eax
 ;; |      22  and eax, edi
@@ -159,7 +159,7 @@
 ;; |      44  cmp rdx, 0x01
 ;; |      48  cmovnz rax, rcx
 ;; |      52  call rax
-;; |      54  cmp qword ptr [r14+0xD0], 0x00
+;; |      54  cmp qword ptr [r14+0xB0], 0x00
 ;; |      62  jnz L69
 ;; |      64  add rsp, 0x08                             ; @306
 ;; |      68  ret
@@ -218,26 +218,26 @@
 ;; | L30:
 ;; |      30  call ...                                  ; -> stub trap (integer overflow)
 ;; |
-;; | function 19 "reference": 84 bytes, frame 8, stack checked
-;; |       0  cmp rsp, [r14+0x90]
-;; |       7  jb L79
-;; |       9  sub rsp, 0x08
-;; |      13  mov rax, [r14+0x18]                       ; @347
-;; |      17  mov [rsp], rdi
-;; |      21  lfence
-;; |      24  mov edi, 0x01
-;; |      29  mov esi, 0x02
-;; |      34  mov edx, 0x03
-;; |      39  mov ecx, 0x04
-;; |      44  mov r8d, 0x05
-;; |      50  mov r9d, 0x06
-;; |      56  call [rax+0x60]
-;; |      59  cmp qword ptr [r14+0xD0], 0x00
-;; |      67  jnz L74
-;; |      69  add rsp, 0x08                             ; @349
-;; |      73  ret
-;; | L74:
-;; |      74  add rsp, 0x08                             ; @347
-;; |      78  ret
-;; | L79:
-;; |      79  call ...                                  ; -> stub trap (call stack exhausted)
+;; | function 19 "reference": 81 bytes, frame 8, stack checked
+;; |       0  cmp rsp, [r14+0x70]
+;; |       4  jb L76
+;; |       6  sub rsp, 0x08
+;; |      10  mov rax, [r14+0x18]                       ; @347
+;; |      14  mov [rsp], rdi
+;; |      18  lfence
+;; |      21  mov edi, 0x01
+;; |      26  mov esi, 0x02
+;; |      31  mov edx, 0x03
+;; |      36  mov ecx, 0x04
+;; |      41  mov r8d, 0x05
+;; |      47  mov r9d, 0x06
+;; |      53  call [rax+0x60]
+;; |      56  cmp qword ptr [r14+0xB0], 0x00
+;; |      64  jnz L71
+;; |      66  add rsp, 0x08                             ; @349
+;; |      70  ret
+;; | L71:
+;; |      71  add rsp, 0x08                             ; @347
+;; |      75  ret
+;; | L76:
+;; |      76  call ...                                  ; -> stub trap (call stack exhausted)

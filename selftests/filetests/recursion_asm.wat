@@ -9,38 +9,38 @@
                      (call $fib (i32.sub (local.get 0) (i32.const 2)))))))
   (func (export "leaf") (param i32) (result i32) (i32.mul (local.get 0) (local.get 0))))
 
-;; | function 0 "fib": 91 bytes, frame 24, stack checked
+;; | function 0 "fib": 88 bytes, frame 24, stack checked
 ;; |       0  mov edi, edi
-;; |       2  cmp rsp, [r14+0x90]
-;; |       9  jb L79
-;; |      11  sub rsp, 0x18
-;; |      15  mov [rsp], rdi                            ; @41
-;; |      19  sub r13, 0x0E
-;; |      23  js L84
-;; | L25:
-;; |      25  cmp edi, 0x02                             ; @47
-;; |      28  jnb L38
-;; |      30  mov rax, rdi
-;; |      33  add rsp, 0x18                             ; @68
-;; |      37  ret
-;; | L38:
-;; |      38  mov rax, rdi
-;; |      41  lea edi, [rdi-0x01]                       ; @56
-;; |      44  call ...                                  ; -> function 0 fib @57
-;; |      49  mov [rsp+0x08], rax
-;; |      54  mov edi, [rsp]
-;; |      57  add edi, 0xFFFFFFFE                       ; @63
-;; |      60  call ...                                  ; -> function 0 fib @64
-;; |      65  mov ecx, [rsp+0x08]
-;; |      69  add ecx, eax                              ; @66
-;; |      71  mov rax, rcx
-;; |      74  add rsp, 0x18                             ; @68
-;; |      78  ret
-;; | L79:
-;; |      79  call ...                                  ; -> stub trap (call stack exhausted)
-;; | L84:
-;; |      84  call ...                                  ; -> stub fuel (all fuel consumed)
-;; |      89  jmp L25
+;; |       2  cmp rsp, [r14+0x70]
+;; |       6  jb L76
+;; |       8  sub rsp, 0x18
+;; |      12  mov [rsp], rdi                            ; @41
+;; |      16  sub r13, 0x0E
+;; |      20  js L81
+;; | L22:
+;; |      22  cmp edi, 0x02                             ; @47
+;; |      25  jnb L35
+;; |      27  mov rax, rdi
+;; |      30  add rsp, 0x18                             ; @68
+;; |      34  ret
+;; | L35:
+;; |      35  mov rax, rdi
+;; |      38  lea edi, [rdi-0x01]                       ; @56
+;; |      41  call ...                                  ; -> function 0 fib @57
+;; |      46  mov [rsp+0x08], rax
+;; |      51  mov edi, [rsp]
+;; |      54  add edi, 0xFFFFFFFE                       ; @63
+;; |      57  call ...                                  ; -> function 0 fib @64
+;; |      62  mov ecx, [rsp+0x08]
+;; |      66  add ecx, eax                              ; @66
+;; |      68  mov rax, rcx
+;; |      71  add rsp, 0x18                             ; @68
+;; |      75  ret
+;; | L76:
+;; |      76  call ...                                  ; -> stub trap (call stack exhausted)
+;; | L81:
+;; |      81  call ...                                  ; -> stub fuel (all fuel consumed)
+;; |      86  jmp L22
 ;; |
 ;; | function 1 "leaf": 9 bytes, frame 0
 ;; |       0  mov edi, edi

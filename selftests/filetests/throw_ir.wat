@@ -13,11 +13,11 @@
 ;; |   v3:i32 = const 0  @0
 ;; |   v4:i32 = const 44  @0
 ;; |   v5:i64 = call_lib ExnNew v3, v3, v4  @44
-;; |   v6:i32 = load_raw.32u +216 v0  @44
+;; |   v6:i32 = load_raw.32u +224 v0  @44
 ;; |   trap_if HostError v6  @44
 ;; |   store_raw.32u +32 v5, v1  @44
 ;; |   store_raw.64 +40 v5, v2  @44
-;; |   store_raw.64 +208 v0, v5  @44
+;; |   store_raw.64 +176 v0, v5  @44
 ;; |   return  @44
 ;; |
 ;; | function 1
@@ -28,7 +28,7 @@
 ;; |   v7:i32 = const 0  @0
 ;; |   v9:i32 = const 1  @0
 ;; |   call func 0 v1  @51
-;; |   v3:i64 = load_raw.64 +208 v0  @51
+;; |   v3:i64 = load_raw.64 +176 v0  @51
 ;; |   v5:i32 = ne.i64 v3, v4  @51
 ;; |   branch v5 b2 b1  @51
 ;; | b1:  <- b0

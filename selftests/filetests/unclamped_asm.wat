@@ -30,59 +30,59 @@
     (call $seven (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5) (i32.const 6) (local.get 0))))
 
 ;; | function 7 "byte": 26 bytes, frame 0
-;; |       0  cmp edi, [r14+0xB0]                       ; @227
+;; |       0  cmp edi, [r14+0x90]                       ; @227
 ;; |       7  jnb L21
-;; |       9  mov rax, [r14+0xA8]
+;; |       9  mov rax, [r14+0x88]
 ;; |      16  movzx eax, byte ptr [rax+rdi*1]
 ;; |      20  ret                                       ; @229
 ;; | L21:
 ;; |      21  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 8 "word": 32 bytes, frame 0
-;; |       0  mov eax, [r14+0xB0]                       ; @234
+;; |       0  mov eax, [r14+0x90]                       ; @234
 ;; |       7  lea rcx, [rdi+0x04]
 ;; |      11  cmp rax, rcx
 ;; |      14  jb L27
-;; |      16  mov rax, [r14+0xA8]
+;; |      16  mov rax, [r14+0x88]
 ;; |      23  mov eax, [rdi+rax*1]
 ;; |      26  ret                                       ; @236
 ;; | L27:
 ;; |      27  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 9 "store": 35 bytes, frame 0
-;; |       0  mov eax, [r14+0xB0]                       ; @243
+;; |       0  mov eax, [r14+0x90]                       ; @243
 ;; |       7  lea rcx, [rdi+0x02]
 ;; |      11  cmp rax, rcx
 ;; |      14  jb L30
-;; |      16  mov rax, [r14+0xA8]
+;; |      16  mov rax, [r14+0x88]
 ;; |      23  mov word ptr [rdi+rax*1], 0x01
 ;; |      29  ret                                       ; @245
 ;; | L30:
 ;; |      30  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 10 "near": 27 bytes, frame 0
-;; |       0  cmp dword ptr [r14+0xB0], 0x18            ; @250
+;; |       0  cmp dword ptr [r14+0x90], 0x18            ; @250
 ;; |       8  jb L22
-;; |      10  mov rax, [r14+0xA8]
+;; |      10  mov rax, [r14+0x88]
 ;; |      17  movzx eax, byte ptr [rax+0x17]
 ;; |      21  ret                                       ; @252
 ;; | L22:
 ;; |      22  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 11 "far": 33 bytes, frame 0
-;; |       0  cmp dword ptr [r14+0xB0], 0x400           ; @258
+;; |       0  cmp dword ptr [r14+0x90], 0x400           ; @258
 ;; |      11  jb L28
-;; |      13  mov rax, [r14+0xA8]
+;; |      13  mov rax, [r14+0x88]
 ;; |      20  movzx eax, byte ptr [rax+0x3FF]
 ;; |      27  ret                                       ; @260
 ;; | L28:
 ;; |      28  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 12 "header": 53 bytes, frame 0
-;; |       0  mov eax, [r14+0xB0]                       ; @267
+;; |       0  mov eax, [r14+0x90]                       ; @267
 ;; |       7  cmp eax, 0x0F
 ;; |      10  jb L43
-;; |      12  mov rcx, [r14+0xA8]
+;; |      12  mov rcx, [r14+0x88]
 ;; |      19  movzx edx, byte ptr [rcx+0x0E]
 ;; |      23  and edx, 0x0F                             ; @271
 ;; |      26  shl edx, 0x02                             ; @274
@@ -97,9 +97,9 @@
 ;; |      48  call ...                                  ; -> stub trap (out of bounds packet access)
 ;; |
 ;; | function 13 "argument": 24 bytes, frame 0
-;; |       0  cmp edi, [r14+0xC8]                       ; @283
+;; |       0  cmp edi, [r14+0xA8]                       ; @283
 ;; |       7  jnb L21
-;; |       9  mov rax, [r14+0xC0]
+;; |       9  mov rax, [r14+0xA0]
 ;; |      16  mov rax, [rax+rdi*8]
 ;; |      20  ret                                       ; @285
 ;; | L21:
@@ -131,7 +131,7 @@
 ;; |      32  cmp rdx, 0x01
 ;; |      36  jnz L63
 ;; |      38  call [rax+rcx*1]
-;; |      41  cmp qword ptr [r14+0xD0], 0x00
+;; |      41  cmp qword ptr [r14+0xB0], 0x00
 ;; |      49  jnz L56
 ;; |      51  add rsp, 0x08                             ; @306
 ;; |      55  ret
@@ -190,25 +190,25 @@
 ;; | L30:
 ;; |      30  call ...                                  ; -> stub trap (integer overflow)
 ;; |
-;; | function 19 "reference": 81 bytes, frame 8, stack checked
-;; |       0  cmp rsp, [r14+0x90]
-;; |       7  jb L76
-;; |       9  sub rsp, 0x08
-;; |      13  mov rax, [r14+0x18]                       ; @347
-;; |      17  mov [rsp], rdi
-;; |      21  mov edi, 0x01
-;; |      26  mov esi, 0x02
-;; |      31  mov edx, 0x03
-;; |      36  mov ecx, 0x04
-;; |      41  mov r8d, 0x05
-;; |      47  mov r9d, 0x06
-;; |      53  call [rax+0x60]
-;; |      56  cmp qword ptr [r14+0xD0], 0x00
-;; |      64  jnz L71
-;; |      66  add rsp, 0x08                             ; @349
-;; |      70  ret
-;; | L71:
-;; |      71  add rsp, 0x08                             ; @347
-;; |      75  ret
-;; | L76:
-;; |      76  call ...                                  ; -> stub trap (call stack exhausted)
+;; | function 19 "reference": 78 bytes, frame 8, stack checked
+;; |       0  cmp rsp, [r14+0x70]
+;; |       4  jb L73
+;; |       6  sub rsp, 0x08
+;; |      10  mov rax, [r14+0x18]                       ; @347
+;; |      14  mov [rsp], rdi
+;; |      18  mov edi, 0x01
+;; |      23  mov esi, 0x02
+;; |      28  mov edx, 0x03
+;; |      33  mov ecx, 0x04
+;; |      38  mov r8d, 0x05
+;; |      44  mov r9d, 0x06
+;; |      50  call [rax+0x60]
+;; |      53  cmp qword ptr [r14+0xB0], 0x00
+;; |      61  jnz L68
+;; |      63  add rsp, 0x08                             ; @349
+;; |      67  ret
+;; | L68:
+;; |      68  add rsp, 0x08                             ; @347
+;; |      72  ret
+;; | L73:
+;; |      73  call ...                                  ; -> stub trap (call stack exhausted)

@@ -16,6 +16,7 @@ void BlockTree::add(BlockIndex b, BlockIndex parent) {
 }
 
 BlockIndex BlockTree::common_ancestor(BlockIndex a, BlockIndex b) const {
+  tick(16);
   if (nodes_[a].depth > nodes_[b].depth) a = ancestor_at(a, nodes_[b].depth);
   if (nodes_[b].depth > nodes_[a].depth) b = ancestor_at(b, nodes_[a].depth);
   while (a != b) {  // of one depth, hence with jumps of one length
