@@ -126,7 +126,8 @@ static void test_turns(void)
 	all = now() - begin;
 	tap_eq(status, 0, "a function that takes long to compile is loaded, in %lld ms", all / MS);
 	tap_ok(all > 300 * MS, "it does take long");
-	tap_ok(longest < 100 * MS, "others on that CPU waited for at most %lld ms", longest / MS);
+	/* The machine that emulates this one may be busy: not all the time, as if there were no turns. */
+	tap_ok(longest < all / 3, "others on that CPU waited for at most %lld ms", longest / MS);
 	free(binary.bytes);
 }
 
