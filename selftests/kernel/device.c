@@ -109,6 +109,23 @@ bool write_file(const char *path, const char *text)
 	return good;
 }
 
+long read_number(const char *path, const char *key)
+{
+	FILE *stream = fopen(path, "r");
+	char line[128];
+	long value = -1;
+
+	while (stream && fgets(line, sizeof(line), stream)) {
+		if (!key)
+			value = atol(line);
+		else if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ' ')
+			value = atol(line + strlen(key));
+	}
+	if (stream)
+		fclose(stream);
+	return value;
+}
+
 static long meminfo(const char *key)
 {
 	FILE *file = fopen("/proc/meminfo", "r");

@@ -39,6 +39,8 @@ int device_invoke_fuel(int fd, const char *export, const uint64_t *args, uint32_
 
 /* Writes to a file of the kernel's that is there; whether all of it was taken. */
 bool write_file(const char *path, const char *text);
+/* The number in a file of the kernel's, or with `key` the one behind it at the beginning of a line; -1: none. */
+long read_number(const char *path, const char *key);
 
 struct device_usage {
 	struct wring_features features;

@@ -37,25 +37,7 @@ static void cgroup_set(const char *file, const char *value)
 		tap_bail("%s: %s", path, strerror(errno));
 }
 
-/* The number in a file of it, or the one behind `key` in such a file. */
-static long cgroup_get(const char *file, const char *key)
-{
-	char path[128], line[128];
-	long value = -1;
-	FILE *stream;
-
-	snprintf(path, sizeof(path), CGROUP "/%s", file);
-	stream = fopen(path, "r");
-	while (stream && fgets(line, sizeof(line), stream)) {
-		if (!key)
-			value = atol(line);
-		else if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ' ')
-			value = atol(line + strlen(key));
-	}
-	if (stream)
-		fclose(stream);
-	return value;
-}
+#define cgroup_get(file, key) read_number(CGROUP "/" file, key)
 
 /* What is charged when all that is deferred is through and no CPU has anything in stock. */
 static long settled(void)

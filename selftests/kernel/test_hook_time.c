@@ -21,74 +21,57 @@
 
 #define FREEZER "/tmp/freezer"
 #define TRACER "/sys/kernel/tracing/instances/wring_test/"
-#define MAX_BODY 65536
 /* The machine that emulates this one may be busy: what is expected of 2 ms. */
 #define MUCH_NS 500000000ull
 
 static int device;
 
-struct body {
-	uint8_t code[MAX_BODY];
-	size_t size;
-};
-
-static void put(struct body *body, const void *bytes, size_t size)
-{
-	if (size > sizeof(body->code) - body->size)
-		tap_bail("the body is too large");
-	memcpy(body->code + body->size, bytes, size);
-	body->size += size;
-}
-#define PUT(body, ...) ({						\
-	const uint8_t put_bytes[] = { __VA_ARGS__ };			\
-	put(body, put_bytes, sizeof(put_bytes)); })
-
 /* Local 0 is an i64 that changes. */
-static void put_divisions(struct body *body)
+static void put_divisions(struct wasm_body *body)
 {
 	int i;
 
 	for (i = 0; i < 2000; i++)
-		PUT(body, OP_LOCAL_GET, 0, OP_I64_CONST, 0x7f, 0x85 /* xor */, OP_LOCAL_GET, 0,
-		    OP_I64_CONST, 5, 0x84 /* or */, 0x80 /* div_u */, OP_LOCAL_SET, 0);
+		WASM_PUT(body, OP_LOCAL_GET, 0, OP_I64_CONST, 0x7f, 0x85 /* xor */, OP_LOCAL_GET,
+			 0, OP_I64_CONST, 5, 0x84 /* or */, 0x80 /* div_u */, OP_LOCAL_SET, 0);
 }
 
-static void put_fill(struct body *body)
+static void put_fill(struct wasm_body *body)
 {
-	PUT(body, OP_I32_CONST, 0, OP_I32_CONST, 1, OP_I32_CONST, 0x80, 0x80, 0xc0, 0x01 /* 3 MiB */, 0xfc,
-	    11, 0);
+	WASM_PUT(body, OP_I32_CONST, 0, OP_I32_CONST, 1, OP_I32_CONST, 0x80, 0x80, 0xc0,
+		 0x01 /* 3 MiB */, 0xfc, 11, 0);
 }
 
-static void put_copy(struct body *body)
+static void put_copy(struct wasm_body *body)
 {
-	PUT(body, OP_I32_CONST, 8, OP_I32_CONST, 0, OP_I32_CONST, 0x80, 0x80, 0xc0, 0x01, 0xfc, 10,
-	    0, 0);
+	WASM_PUT(body, OP_I32_CONST, 8, OP_I32_CONST, 0, OP_I32_CONST, 0x80, 0x80, 0xc0, 0x01,
+		 0xfc, 10, 0, 0);
 }
 
-static void put_stores(struct body *body)
+static void put_stores(struct wasm_body *body)
 {
 	int i;
 
 	/* A new page each time round. */
 	for (i = 0; i < 500; i++)
-		PUT(body, OP_LOCAL_GET, 0, OP_I64_CONST, 0x80, 0x20 /* 4096 */, OP_I64_ADD, OP_LOCAL_TEE, 0,
-		    0xa7 /* wrap */, OP_I32_CONST, 0xff, 0xff, 0xff, 0 /* 2 MiB */, 0x71 /* and */,
-		    OP_LOCAL_GET, 0, OP_I64_STORE, 0, 0);
+		WASM_PUT(body, OP_LOCAL_GET, 0, OP_I64_CONST, 0x80, 0x20 /* 4096 */, OP_I64_ADD,
+			 OP_LOCAL_TEE, 0, 0xa7 /* wrap */, OP_I32_CONST, 0xff, 0xff, 0xff,
+			 0 /* 2 MiB */, 0x71 /* and */, OP_LOCAL_GET, 0, OP_I64_STORE, 0, 0);
 }
 
 /* Function 0 is wring.pkt_read. */
-static void put_reads(struct body *body)
+static void put_reads(struct wasm_body *body)
 {
 	int i;
 
 	for (i = 0; i < 2000; i++)
-		PUT(body, OP_I32_CONST, 0, OP_I32_CONST, 0, OP_I32_CONST, 0xc0, 0 /* 64 */, OP_CALL, 0,
-		    OP_DROP);
+		WASM_PUT(body, OP_I32_CONST, 0, OP_I32_CONST, 0, OP_I32_CONST, 0xc0, 0 /* 64 */,
+			 OP_CALL, 0, OP_DROP);
 }
 
 struct work {
 	const char *name;
-	void (*put)(struct body *body);
+	void (*put)(struct wasm_body *body);
 };
 
 static const struct work works[] = {
@@ -102,7 +85,7 @@ static const struct work works[] = {
 /* () -> i32 that does the work for ever, exported as main. */
 static uint8_t *endless(const struct work *work, bool host, size_t *size)
 {
-	static struct body body;
+	static struct wasm_body body;
 	struct wasm w = WASM_INIT;
 	uint32_t main;
 
@@ -112,12 +95,12 @@ static uint8_t *endless(const struct work *work, bool host, size_t *size)
 		wasm_import(&w, "wring", "pkt_read", 0);
 	wasm_memory(&w, 64, 64);
 	body.size = 0;
-	PUT(&body, OP_LOOP, OP_EMPTY_TYPE);
+	WASM_PUT(&body, OP_LOOP, OP_EMPTY_TYPE);
 	work->put(&body);
 	/* What is computed is used. */
-	PUT(&body, OP_I32_CONST, 0, OP_LOCAL_GET, 0, OP_I64_STORE, 3, 0, OP_BR, 0, OP_END);
-	PUT(&body, OP_UNREACHABLE);
-	main = wasm_function(&w, 1, "l", body.code, body.size);
+	WASM_PUT(&body, OP_I32_CONST, 0, OP_LOCAL_GET, 0, OP_I64_STORE, 3, 0, OP_BR, 0, OP_END);
+	WASM_PUT(&body, OP_UNREACHABLE);
+	main = wasm_function(&w, 1, "l", body.bytes, body.size);
 	wasm_export(&w, "main", main);
 	return wasm_finish(&w, size);
 }

@@ -156,21 +156,7 @@ static void test_kill(void)
 
 /* ---- the cgroup ---- */
 
-static long cgroup_get(const char *file, const char *key)
-{
-	char path[128], line[128];
-	long value = -1;
-	FILE *stream;
-
-	snprintf(path, sizeof(path), CGROUP "/%s", file);
-	stream = fopen(path, "r");
-	while (stream && fgets(line, sizeof(line), stream))
-		if (!key || (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ' '))
-			value = atol(line + (key ? strlen(key) : 0));
-	if (stream)
-		fclose(stream);
-	return value;
-}
+#define cgroup_get(file, key) read_number(CGROUP "/" file, key)
 
 /* In the cgroup: somebody who has nothing to do with it, then the load. Exits with the load's error. */
 static int load_beside_another(const struct binary *binary)

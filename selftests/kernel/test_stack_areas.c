@@ -19,26 +19,10 @@
 
 static int device;
 
-struct code {
-	uint8_t bytes[65536];
-	size_t size;
-};
-
-static void put(struct code *code, const void *bytes, size_t size)
-{
-	if (size > sizeof(code->bytes) - code->size)
-		tap_bail("the body is too large");
-	memcpy(code->bytes + code->size, bytes, size);
-	code->size += size;
-}
-#define PUT(code, ...) ({					\
-	const uint8_t put_bytes[] = { __VA_ARGS__ };		\
-	put(code, put_bytes, sizeof(put_bytes)); })
-
-static void put_number(struct code *code, uint32_t value)
+static void put_number(struct wasm_body *code, uint32_t value)
 {
 	do
-		PUT(code, (value & 0x7f) | (value > 0x7f) << 7);
+		WASM_PUT(code, (value & 0x7f) | (value > 0x7f) << 7);
 	while (value >>= 7);
 }
 
@@ -51,15 +35,15 @@ static const char *many(char type)
 }
 
 /* A thousand constants of the type. */
-static void put_arguments(struct code *code, char type)
+static void put_arguments(struct wasm_body *code, char type)
 {
 	int i;
 
 	for (i = 0; i < PARAMS; i++) {
 		if (type == 'l')
-			PUT(code, OP_I64_CONST, 7);
+			WASM_PUT(code, OP_I64_CONST, 7);
 		else
-			PUT(code, 0xfd, 12, 7, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0);
+			WASM_PUT(code, 0xfd, 12, 7, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0);
 	}
 }
 
@@ -69,7 +53,7 @@ static void put_arguments(struct code *code, char type)
  */
 static uint8_t *tail_module(char type, bool calls, bool start, size_t *size)
 {
-	static struct code code;
+	static struct wasm_body code;
 	struct wasm w = WASM_INIT;
 	uint32_t none_i = wasm_type(&w, "", "i"), none = wasm_type(&w, "", "");
 	uint32_t big = wasm_type(&w, many(type), "i"), sink, main;
@@ -77,14 +61,14 @@ static uint8_t *tail_module(char type, bool calls, bool start, size_t *size)
 	wasm_memory(&w, 1, 1);
 	sink = WASM_FUNCTION(&w, big, "", OP_I32_CONST, 1);
 	code.size = 0;
-	PUT(&code, OP_I32_CONST, 0, 0x28 /* load */, 2, 0);
+	WASM_PUT(&code, OP_I32_CONST, 0, 0x28 /* load */, 2, 0);
 	if (calls)
-		PUT(&code, OP_I32_EQZ);
-	PUT(&code, OP_IF, OP_EMPTY_TYPE);
+		WASM_PUT(&code, OP_I32_EQZ);
+	WASM_PUT(&code, OP_IF, OP_EMPTY_TYPE);
 	put_arguments(&code, type);
-	PUT(&code, OP_RETURN_CALL);
+	WASM_PUT(&code, OP_RETURN_CALL);
 	put_number(&code, sink);
-	PUT(&code, OP_END, OP_I32_CONST, 2);
+	WASM_PUT(&code, OP_END, OP_I32_CONST, 2);
 	main = wasm_function(&w, none_i, "", code.bytes, code.size);
 	wasm_export(&w, "main", main);
 	if (start)
@@ -137,22 +121,22 @@ static void test_hook(char type, bool calls, bool start, uint32_t hook, uint32_t
 }
 
 /* Values of 230 locals that are alive around `call`: a frame that is not checked. */
-static void put_frame(struct code *code, uint32_t first, const void *call, size_t size,
+static void put_frame(struct wasm_body *code, uint32_t first, const void *call, size_t size,
 		      uint32_t stored_at)
 {
 	uint32_t i;
 
 	for (i = 0; i < LOCALS; i++) {
-		PUT(code, OP_I32_CONST, 0, OP_I64_LOAD, 3);
+		WASM_PUT(code, OP_I32_CONST, 0, OP_I64_LOAD, 3);
 		put_number(code, 64 + 8 * i);
-		PUT(code, OP_LOCAL_SET);
+		WASM_PUT(code, OP_LOCAL_SET);
 		put_number(code, first + i);
 	}
-	put(code, call, size);
+	wasm_put(code, call, size);
 	for (i = 0; i < LOCALS; i++) {
-		PUT(code, OP_I32_CONST, 0, OP_LOCAL_GET);
+		WASM_PUT(code, OP_I32_CONST, 0, OP_LOCAL_GET);
 		put_number(code, first + i);
-		PUT(code, OP_I64_STORE, 3);
+		WASM_PUT(code, OP_I64_STORE, 3);
 		put_number(code, stored_at + 8 * i);
 	}
 }
@@ -161,7 +145,7 @@ static void put_frame(struct code *code, uint32_t first, const void *call, size_
 static int deep_callee(int session)
 {
 	static const uint8_t grow[] = { OP_I32_CONST, 1, OP_MEMORY_GROW, 0, OP_DROP };
-	static struct code code;
+	static struct wasm_body code;
 	char locals[LOCALS + 1] = {};
 	struct wasm w = WASM_INIT;
 	uint32_t none = wasm_type(&w, "", ""), big = wasm_type(&w, many('v'), ""), i, g[2];
@@ -194,7 +178,7 @@ static int deep_callee(int session)
 static int deep_caller(int session, int callee)
 {
 	const struct wring_import import = { .instance_fd = callee, .export_index = 0 };
-	static struct code code;
+	static struct wasm_body code;
 	struct wasm w = WASM_INIT;
 	uint32_t big = wasm_type(&w, many('v'), ""), none = wasm_type(&w, "", "");
 	uint32_t i = wasm_type(&w, "i", ""), f, leaf;
@@ -205,7 +189,7 @@ static int deep_caller(int session, int callee)
 	f = wasm_import(&w, "b", "f", big);
 	code.size = 0;
 	put_arguments(&code, 'v');
-	PUT(&code, OP_CALL, f);
+	WASM_PUT(&code, OP_CALL, f);
 	leaf = wasm_function(&w, none, "", code.bytes, code.size);
 	wasm_export(&w, "rec",
 		    WASM_FUNCTION(&w, i, "", OP_LOCAL_GET, 0, OP_IF, OP_EMPTY_TYPE, OP_LOCAL_GET, 0,

@@ -247,6 +247,16 @@ static void put_names(struct wasm_section *out, const struct wasm_section *names
 	free(custom.data);
 }
 
+void wasm_put(struct wasm_body *body, const void *bytes, size_t size)
+{
+	if (size > sizeof(body->bytes) - body->size) {
+		fprintf(stderr, "a body is too large\n");
+		exit(1);
+	}
+	memcpy(body->bytes + body->size, bytes, size);
+	body->size += size;
+}
+
 uint8_t *wasm_finish(struct wasm *w, size_t *size)
 {
 	struct wasm_section out = {};

@@ -75,6 +75,16 @@ void wasm_elements(struct wasm *w, int32_t offset, const uint32_t *functions, ui
 void wasm_name(struct wasm *w, uint32_t function, const char *name);
 uint8_t *wasm_finish(struct wasm *w, size_t *size);
 
+/* A body that is made piece by piece; `size` of `bytes` are there. Running out of room ends the program. */
+struct wasm_body {
+	uint8_t bytes[65536];
+	size_t size;
+};
+void wasm_put(struct wasm_body *body, const void *bytes, size_t size);
+#define WASM_PUT(body, ...) ({					\
+	const uint8_t wasm_bytes[] = { __VA_ARGS__ };		\
+	wasm_put(body, wasm_bytes, sizeof(wasm_bytes)); })
+
 /* Opcodes used in tests. */
 enum {
 	OP_UNREACHABLE = 0x00,
