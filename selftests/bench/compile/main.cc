@@ -3,8 +3,9 @@
 //
 // Method. Each module is compiled in a process of its own by each compiler, several times if it is small; the figures
 // are medians of processor time, and the growth of the process's peak resident size over what it was with the module's
-// bytes in memory. Wring compiles on one thread; node runs with --single-threaded, so that its compilers do too. An
-// instance gets stubs for its imports (host/provider.h); a trap at its start is not waited for.
+// bytes in memory. Wring with and without its checks take turns, some rounds long: what the checks take is the median
+// over rounds. Wring compiles on one thread; node runs with --single-threaded, so that its compilers do too. An instance
+// gets stubs for its imports (host/provider.h); a trap at its start is not waited for.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +40,7 @@ constexpr char kUsage[] =
 constexpr char kWorkerScript[] = "selftests/bench/compile/worker.mjs";
 constexpr std::uint64_t kBytesPerSample = 4'000'000;  // small modules are compiled this much in all
 constexpr unsigned kMaxTimes = 50;
+constexpr int kRounds = 5;
 
 struct Sample {
   double compile_ns = 0, instance_ns = 0, peak_kib = 0;
@@ -190,17 +192,31 @@ struct Row {
   std::string name;
   double code_bytes;
   std::vector<Sample> samples;
+  double checks = 0;  // how much of checked compilation is checking, in percent
 
   double speed(size_t compiler) const {
     double ns = samples[compiler].compile_ns;
     return ns > 0 ? code_bytes / ns * 1000 : 0;
   }
-  // How much of checked compilation is checking.
-  double checks() const {
-    return 100 * (1 - samples[kUnchecked].compile_ns / samples[kChecked].compile_ns);
-  }
-  static constexpr size_t kUnchecked = 0, kChecked = 1;
 };
+
+// By field.
+Sample median_of(const std::vector<Sample>& rounds) {
+  auto field = [&](double Sample::*member) {
+    std::vector<double> values;
+    for (const Sample& round : rounds) values.push_back(round.*member);
+    return median(values);
+  };
+  return {field(&Sample::compile_ns), field(&Sample::instance_ns), field(&Sample::peak_kib)};
+}
+
+// With Wring's two ways to compile first, which compilers_of() sees to.
+double checks_of(const std::vector<std::vector<Sample>>& rounds) {
+  std::vector<double> shares;
+  for (size_t i = 0; i < rounds[0].size() && i < rounds[1].size(); i++)
+    shares.push_back(100 * (1 - rounds[0][i].compile_ns / rounds[1][i].compile_ns));
+  return median(shares);
+}
 
 std::vector<Compiler> compilers_of(const Options& options) {
   std::vector<Compiler> compilers = {{"Wring", {}, false}, {"Wring, checked", {}, true}};
@@ -209,6 +225,19 @@ std::vector<Compiler> compilers_of(const Options& options) {
     compilers.push_back({"V8 TurboFan", {"--single-threaded", "--no-liftoff"}, false});
   }
   return compilers;
+}
+
+// What compiles one module, `times` times.
+std::vector<std::string> command_of(const Options& options, const Compiler& compiler,
+                                    const std::string& path, const std::string& provider,
+                                    const std::string& times) {
+  if (compiler.node_flags.empty())
+    return {options.self, compiler.checked ? "--child-checked" : "--child", path, times};
+  std::vector<std::string> command = {options.node};
+  command.insert(command.end(), compiler.node_flags.begin(), compiler.node_flags.end());
+  command.insert(command.end(),
+                 {"--no-wasm-lazy-compilation", kWorkerScript, path, provider, times});
+  return command;
 }
 
 bool bench_module(const Options& options, const std::string& path,
@@ -225,23 +254,19 @@ bool bench_module(const Options& options, const std::string& path,
   if (!write_file(provider, host::make_provider(bytes))) return false;
   const std::string times = std::to_string(
       std::clamp<unsigned>(static_cast<unsigned>(kBytesPerSample / bytes.size()), 1, kMaxTimes));
+  std::vector<std::vector<Sample>> rounds(compilers.size());
   bool good = true;
-  for (const Compiler& compiler : compilers) {
-    std::vector<std::string> command;
-    if (compiler.node_flags.empty()) {
-      command = {options.self, compiler.checked ? "--child-checked" : "--child", path};
-    } else {
-      command = {options.node};
-      command.insert(command.end(), compiler.node_flags.begin(), compiler.node_flags.end());
-      command.insert(command.end(), {"--no-wasm-lazy-compilation", kWorkerScript, path, provider});
-    }
-    command.push_back(times);
-    row->samples.emplace_back();
-    if (!collect(command, &row->samples.back())) {
-      fprintf(stderr, "wring-bench-compile: %s failed on %s\n", compiler.name, path.c_str());
+  for (int round = 0; round < kRounds && good; round++)
+    for (size_t i = 0; i < compilers.size(); i++) {
+      if (round > 0 && !compilers[i].node_flags.empty()) continue;
+      rounds[i].emplace_back();
+      if (collect(command_of(options, compilers[i], path, provider, times), &rounds[i].back()))
+        continue;
+      fprintf(stderr, "wring-bench-compile: %s failed on %s\n", compilers[i].name, path.c_str());
       good = false;
     }
-  }
+  for (const std::vector<Sample>& samples : rounds) row->samples.push_back(median_of(samples));
+  row->checks = checks_of(rounds);
   unlink(provider.c_str());
   return good;
 }
@@ -261,7 +286,7 @@ std::string speed_table(const std::vector<Row>& rows, const std::vector<Compiler
       out += format(" %.2f |", row.speed(i));
       logs[i] += std::log(row.speed(i));
     }
-    out += format(" %.0f %% |\n", row.checks());
+    out += format(" %.0f %% |\n", row.checks);
   }
   if (rows.empty()) return out;
   out += "| geometric mean | |";
