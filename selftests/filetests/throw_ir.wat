@@ -13,7 +13,7 @@
 ;; |   v3:i32 = const 0  @0
 ;; |   v4:i32 = const 44  @0
 ;; |   v5:i64 = call_lib ExnNew v3, v3, v4  @44
-;; |   v6:i32 = load_raw.32u +224 v0  @44
+;; |   v6:i32 = load_raw.32u +232 v0  @44
 ;; |   trap_if HostError v6  @44
 ;; |   store_raw.32u +32 v5, v1  @44
 ;; |   store_raw.64 +40 v5, v2  @44

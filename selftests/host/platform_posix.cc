@@ -401,7 +401,12 @@ extern "C" void* wring_os_table_reserve(wring_size bytes) {
 }
 
 extern "C" int wring_os_table_commit(void* base, wring_size old_bytes, wring_size new_bytes) {
-  return wring_os_memory_commit(static_cast<unsigned char*>(base), old_bytes, new_bytes);
+  unsigned char* from = static_cast<unsigned char*>(base) + old_bytes;
+  if (wring_os_memory_commit(static_cast<unsigned char*>(base), old_bytes, new_bytes) != 0)
+    return -1;
+  // As in the kernel, which has no faults here. If this one does not know how, faults do it.
+  madvise(from, new_bytes - old_bytes, MADV_POPULATE_WRITE);
+  return 0;
 }
 
 extern "C" void wring_os_table_release(void* base, wring_size reserved_bytes, wring_size) {

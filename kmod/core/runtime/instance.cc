@@ -5,6 +5,7 @@
 #include "core/base/new.h"
 #include "core/runtime/bridge.h"
 #include "core/runtime/imports.h"
+#include "core/runtime/slices.h"
 #include "core/runtime/table.h"
 
 namespace wring::runtime {
@@ -243,6 +244,7 @@ Err build_instance(wring_code* code, Span<const wring_import_value> imports, wri
   TRY(make_parts(instance, imports, diag));
   instance->arena.detach();
   instance->is_built = true;
+  set_fuel_slice(instance);
   return Err::kOk;
 }
 
@@ -291,6 +293,7 @@ void mark_linked(wring_instance* instance) {
   wring_store* store = instance->code->module->store;
   instance->next = store->linked;
   store->linked = instance;
+  set_fuel_slice(instance);
 }
 
 void destroy_instance(wring_instance* instance) {

@@ -211,7 +211,7 @@ extern "C" unsigned int wring_invoke(wring_instance* instance, unsigned int func
   if (reason == WRING_TRAP_None) {
     vmctx->stack_limit = use.limit;
     vmctx->stack_top = use.top;
-    u64 slice = min<u64>(*fuel, kFuelSlice);
+    u64 slice = min<u64>(*fuel, vmctx->fuel_slice);
     vmctx->fuel = static_cast<i64>(slice);
     vmctx->fuel_reserve = *fuel - slice;
     vmctx->check_at = 0;

@@ -8,6 +8,7 @@
 #include "core/base/nospec.h"
 #include "core/base/recovery.h"
 #include "core/runtime/instance.h"
+#include "core/runtime/slices.h"
 #include "core/runtime/table.h"
 #include "core/runtime/trap.h"
 
@@ -129,11 +130,24 @@ bool check_time(wring_vmctx* vmctx) {
 
 // Takes more fuel from the reserve until there is some, or traps.
 bool refill(wring_vmctx* vmctx) {
-  u64 missing = static_cast<u64>(-vmctx->fuel) / kFuelSlice * kFuelSlice;
-  vmctx->fuel += static_cast<i64>(take_reserve(vmctx, missing + kFuelSlice));
+  u64 slice = vmctx->root->fuel_slice;
+  u64 missing = static_cast<u64>(-vmctx->fuel) / slice * slice;
+  vmctx->fuel += static_cast<i64>(take_reserve(vmctx, missing + slice));
   if (vmctx->fuel > 0) return check_time(vmctx);
   trap(vmctx, TrapReason::kFuelExhausted);
   return false;
+}
+
+// After something has grown, which may not fit the caches any more: what is left of a long slice goes back.
+void shorten_slice(wring_vmctx* vmctx) {
+  u64 before = vmctx->fuel_slice;
+  runtime::set_fuel_slice(runtime::instance_of(vmctx));
+  i64 surplus = vmctx->fuel - static_cast<i64>(vmctx->fuel_slice);
+  if (vmctx->fuel_slice == before || surplus <= 0) return;
+  // Long slices are of instances that call no others: this is the root.
+  vmctx->fuel -= surplus;
+  vmctx->fuel_reserve += static_cast<u64>(surplus);
+  vmctx->fuel_used -= static_cast<u64>(surplus);
 }
 
 // Pays for a bulk operation on `bytes` bytes, before it is done (table entries cost a unit each to make). Where that
@@ -177,6 +191,7 @@ extern "C" u64 wring_lib_memory_grow(wring_vmctx* vmctx, u32 memory, u64 pages) 
   SleepSection section(vmctx);
   if (wring_os_memory_commit(view->base, old_bytes, bytes) != 0) return ~u64{0};
   view->bytes = bytes;
+  shorten_slice(vmctx);
   return old_pages;
 }
 
@@ -251,7 +266,9 @@ extern "C" u64 wring_lib_table_grow(wring_vmctx* vmctx, u32 table, u64 ref, u64 
     bool fits = n <= to->view.max - to->view.size;
     if (fits && !pay(vmctx, n * kBulkBytesPerFuel)) return ~u64{0};
     SleepSection section(vmctx);
-    return runtime::grow_table(to, ref, n, vmctx->may_sleep != 0);
+    u64 old_size = runtime::grow_table(to, ref, n, vmctx->may_sleep != 0);
+    shorten_slice(vmctx);
+    return old_size;
   });
 }
 

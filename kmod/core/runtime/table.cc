@@ -11,6 +11,8 @@ namespace {
 constexpr u64 kPageBytes = 4096;
 constexpr u64 kMaxArenaBytes = 4096;
 constexpr u64 kPieceEntries = 1024;
+// Of a whole piece, whose pages may be new.
+constexpr u32 kPieceSteps = 4096;
 
 void release_reservation(void* what) {
   auto* table = static_cast<Table*>(what);
@@ -83,7 +85,7 @@ void set_many_entries(Table* table, u64 index, u64 n, u64 ref) {
   for (u64 done = 0, piece; done < n; done += piece) {
     piece = min(n - done, kPieceEntries);
     set_entries(table, index + done, piece, ref);
-    tick_and_go_on(static_cast<u32>(piece));
+    tick_and_go_on(kPieceSteps);
   }
 }
 

@@ -145,6 +145,7 @@ struct wring_vmctx {
 	unsigned long long fuel_reserve;	/* what may be handed out when `fuel` is used up */
 	unsigned long long check_at;		/* from that time stamp on wring_lib_fuel_refill hands out */
 	unsigned long long time_slice;		/* cycles: until others get a turn or, at hooks, the end; fixed */
+	unsigned long long fuel_slice;		/* what is handed out at a time */
 	/*
 	 * Of all invocations that have ended: what the reserve handed out, less what was left of `fuel`, modulo 2^64.
 	 * With what they had of it to begin with, that is what they used.

@@ -58,7 +58,7 @@ void emit_next_slice(Assembler* as, const Target& target) {
   as->alu(Alu::kOr, Size::k64, kRax, kRdx);
   as->alu(Alu::kCmp, Size::k64, kRax, vmctx_field(WRING_VMCTX_OFFSET(check_at), kRcx));
   as->jcc(kCcAe, ask);
-  as->mov_imm(kRdx, kFuelSlice);
+  as->mov(Size::k64, kRdx, vmctx_field(WRING_VMCTX_OFFSET(fuel_slice), kRcx));
   as->mov(Size::k64, kRax, reserve);
   as->alu(Alu::kCmp, Size::k64, kRax, kRdx);
   as->cmov(kCcB, Size::k64, kRdx, kRax);

@@ -344,6 +344,32 @@ TEST_F(FuelTest, CallsAreCharged) {
   }
 }
 
+// What fits the caches gets fuel in longer slices, as long as it does; and no fuel gets lost when that changes.
+TEST_F(FuelTest, SlicesAreLongForSmallPrograms) {
+  auto slice = [](wring_instance* i) { return wring_instance_vmctx(i)->fuel_slice; };
+  const std::string body =
+      "(func (export \"f\") (param $n i32) (result i32) (local $i i32) (loop $l "
+      "(local.set $i (i32.add (local.get $i) (i32.const 1))) "
+      "(br_if $l (i32.ne (local.get $i) (local.get $n)))) (memory.grow (local.get $n)))";
+  wring_instance* alone = load("(module (memory 2 200) " + body + ")");
+  EXPECT_EQ(slice(alone), kCachedFuelSlice);
+  EXPECT_EQ(slice(load("(module (memory 8) " + body + ")")), kFuelSlice);
+  EXPECT_EQ(slice(load("(module (memory 1) (table 100000 funcref) " + body + ")")), kFuelSlice);
+  // Of a call that counts to n, and then grows the memory by as many pages.
+  auto cost = [&](wring_instance* i, unsigned n, unsigned long long pages_before) {
+    constexpr unsigned long long kMuch = 1ull << 40;
+    unsigned long long fuel = kMuch;
+    EXPECT_VALUE(call(i, "f", {n}, &fuel), pages_before);
+    return kMuch - fuel;
+  };
+  unsigned long long of_one = cost(alone, 1, 2);
+  EXPECT_EQ(slice(alone), kCachedFuelSlice);
+  EXPECT_EQ(cost(alone, 1, 3), of_one);
+  unsigned long long of_hundred = cost(alone, 100, 4);
+  EXPECT_EQ(slice(alone), kFuelSlice);
+  EXPECT_EQ(cost(load("(module (memory 8 200) " + body + ")"), 100, 8), of_hundred);
+}
+
 // Others get a turn, and may end the invocation, in generated code as in long library calls.
 TEST_F(FuelTest, LongWorkIsInterrupted) {
   struct Work {

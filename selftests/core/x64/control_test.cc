@@ -377,6 +377,7 @@ TEST_P(X64Control, SlicesComeFromTheReserve) {
   ASSERT_NO_FATAL_FAILURE(m.finish());
   constexpr u64 kRounds = 20'000;  // some slices
   m.ctx.check_at = ~0ull;
+  m.ctx.fuel_slice = kFuelSlice;
   m.ctx.fuel = 0;
   m.ctx.fuel_reserve = 3 * (kRounds + 1);
   EXPECT_EQ(m.value(func, {kRounds}), counted(kRounds));
