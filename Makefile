@@ -49,8 +49,10 @@ endif
 modules := $(foreach k,$(kernels),$(BUILD)/kernel/$(k)/wring.ko)
 # For fault injection (kmod/inject.c); tests load them.
 inject-modules := $(foreach k,$(kernels),$(BUILD)/kernel-inject/$(k)/wring.ko)
-# Both again, for the debug kernels.
-debug-modules := $(foreach k,$(kernels),$(BUILD)/kernel/$(k)-debug/wring.ko $(BUILD)/kernel-inject/$(k)-debug/wring.ko)
+# Both again, for the debug kernels; DEBUG_KIND=debug: memory, locks, leaks; =kcsan: data races.
+DEBUG_KIND ?= debug
+debug-lines   := $(kernels:=-$(DEBUG_KIND))
+debug-modules := $(foreach k,$(debug-lines),$(BUILD)/kernel/$(k)/wring.ko $(BUILD)/kernel-inject/$(k)/wring.ko)
 
 # ---- Sources ----------------------------------------------------------------------------------------------------
 
@@ -328,17 +330,16 @@ $(BUILD)/kernel/%/wring.ko: FORCE
 $(BUILD)/kernel-inject/%/wring.ko: FORCE
 	+@WRING_INJECT=1 scripts/build-module $(or $(KDIR),$*)
 
-debug-kernels := $(foreach k,$(kernels),$(BUILD)/debug/$(k)/.built)
+debug-kernels := $(debug-lines:%=$(BUILD)/debug/%/.built)
 
 $(debug-kernels): $(BUILD)/debug/%/.built: FORCE
 	+@scripts/debug-kernel $*
 
-$(filter $(BUILD)/kernel/%,$(debug-modules)): $(BUILD)/kernel/%-debug/wring.ko: $(BUILD)/debug/%/.built FORCE
-	+@scripts/build-module $*-debug
+$(filter $(BUILD)/kernel/%,$(debug-modules)): $(BUILD)/kernel/%/wring.ko: $(BUILD)/debug/%/.built FORCE
+	+@scripts/build-module $*
 
-$(filter $(BUILD)/kernel-inject/%,$(debug-modules)): $(BUILD)/kernel-inject/%-debug/wring.ko: \
-		$(BUILD)/debug/%/.built FORCE
-	+@WRING_INJECT=1 scripts/build-module $*-debug
+$(filter $(BUILD)/kernel-inject/%,$(debug-modules)): $(BUILD)/kernel-inject/%/wring.ko: $(BUILD)/debug/%/.built FORCE
+	+@WRING_INJECT=1 scripts/build-module $*
 
 ## host: build/host/wring (the loader) and build/host/wring-host (the engine as a process)
 host: $(host-bin)
@@ -399,9 +400,9 @@ test-host: tests
 test-vm: all $(inject-modules) $(ktests) $(spec-bin) $(ioctl-fuzz-bin) $(data)
 	@KERNELS='$(kernels)' scripts/run-tests vm
 
-## test-debug: the kernel self-tests in kernels with KASAN, lockdep and kmemleak, which are built first (an hour each)
+## test-debug: the kernel self-tests in kernels with KASAN, lockdep, kmemleak, built first (DEBUG_KIND=kcsan: races)
 test-debug: host guests $(debug-modules) $(ktests) $(spec-bin) $(ioctl-fuzz-bin) $(data)
-	@KERNELS='$(kernels:=-debug)' TEST_TIMEOUT=3600 VM_TIMEOUT=14400 scripts/run-tests vm
+	@KERNELS='$(debug-lines)' TEST_TIMEOUT=3600 VM_TIMEOUT=14400 scripts/run-tests vm
 
 ## test-modules: real modules from npm packages: compiled for every target, run against V8, loaded in the VMs (hours)
 test-modules: all $(spec-bin)

@@ -20,20 +20,24 @@ note() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
 }
 
-# is_stock_kernel LINE, is_kernel LINE: whether it is one of these, or the debug kernel of one (scripts/debug-kernel).
+# is_stock_kernel LINE, is_debug_kernel LINE: whether it is one of these, or one of their debug kernels (LINE-KIND, see
+# scripts/debug-kernel).
 is_stock_kernel() {
 	[[ " ${WRING_KERNELS[*]} " == *" $1 "* ]]
 }
+is_debug_kernel() {
+	is_stock_kernel "${1%-*}" && [[ -e $WRING_ROOT/scripts/debug-kernel.d/${1##*-}.config && ${1##*-} != common ]]
+}
 is_kernel() {
-	is_stock_kernel "${1%-debug}"
+	is_stock_kernel "$1" || is_debug_kernel "$1"
 }
 
 # kernel_headers LINE: prints the newest installed headers directory of a kernel line, or fails. The cloud flavour is
 # preferred because its image is small.
 kernel_headers() {
 	local line=$1 flavour dir
-	if [[ $line == *-debug ]]; then
-		dir=$WRING_BUILD/debug/${line%-debug}
+	if is_debug_kernel "$line"; then
+		dir=$WRING_BUILD/debug/$line
 		[[ -e $dir/.built ]] && printf '%s\n' "$dir"
 		return
 	fi

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // A slice must end in time however slow the code is. What decides how slow it can be is whether it finds its code and
-// data in the caches. Most programs are small enough for that, and get slices eight times as long: the look at the time,
-// and what it does to the branch predictor, would otherwise be a tenth of what their short loops take.
+// data in the caches. Who is small enough for that gets slices a dozen times as long: the look at the time, and what it
+// does to the branch predictor, would otherwise be a tenth of what short loops take.
 #include "core/runtime/slices.h"
 
 namespace wring::runtime {
