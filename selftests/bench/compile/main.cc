@@ -4,8 +4,8 @@
 // Method. Each module is compiled in a process of its own by each compiler, several times if it is small; the figures
 // are medians of processor time, and the growth of the process's peak resident size over what it was with the module's
 // bytes in memory. Wring with and without its checks take turns, some rounds long: what the checks take is the median
-// over rounds. Wring compiles on one thread; node runs with --single-threaded, so that its compilers do too. An instance
-// gets stubs for its imports (host/provider.h); a trap at its start is not waited for.
+// over rounds. Wring compiles on one thread; node runs with --single-threaded, so that its compilers do too. An
+// instance gets stubs for its imports (host/provider.h); a trap at its start is not waited for.
 #include <sys/wait.h>
 #include <unistd.h>
 
