@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * test_hook_netfilter.c - netfilter programs: real packets at all five hooks, IPv4, IPv6 and both;
- * data in fragments, rewritten headers, network namespaces that go away, what is refused.
+ * data in fragments, rewritten headers, packets that others hold too, network namespaces that go
+ * away, what is refused.
  *
  * Three namespaces in a row: wnf_a (10.1.0.1, fd01::1), a router wnf_r (.2, ::2 on both sides),
  * wnf_b (10.2.0.1, fd02::1).
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/if_ether.h>
 #include <linux/netfilter.h>
 
 #include "core/runtime/vmctx.h"
@@ -210,6 +212,96 @@ static void test_edit(size_t size)
 	hook_free(&program);
 }
 
+/* ---- packets that others hold too ---- */
+
+/*
+ * Fails all allocations that must not wait and that the module's functions lead to, or none any
+ * more; false: this kernel cannot.
+ */
+static bool fail_allocations(bool fail)
+{
+	static const char dir[] = "/sys/kernel/debug/failslab";
+	unsigned long start = 0, size = 0;
+	char line[256];
+	FILE *modules;
+
+	if (access("/sys/kernel/debug/failslab/require-start", F_OK))
+		return false;
+	modules = fopen("/proc/modules", "r");
+	while (modules && fgets(line, sizeof(line), modules) &&
+	       sscanf(line, "wring %lu %*s %*s %*s %lx", &size, &start) != 2)
+		;
+	if (!start)
+		tap_bail("/proc/modules does not show where the module is");
+	fclose(modules);
+	hook_sh("cd %s && echo %#lx >require-start && echo %#lx >require-end && echo 32 >stacktrace-depth"
+		" && echo 0 >verbose && echo -1 >times && echo %d >probability",
+		dir, start, start + size, fail ? 100 : 0);
+	return true;
+}
+
+/* The TTL that the next datagram to OPEN_PORT of 10.1.0.1 has in a packet socket's copy, or -1. */
+static int tapped_ttl(int tap)
+{
+	uint8_t packet[256];
+
+	while (recv(tap, packet, sizeof(packet), MSG_DONTWAIT) >= 24) {
+		if (packet[9] == IPPROTO_UDP && !memcmp(packet + 12, "\x0a\x01\x00\x01", 4) &&
+		    packet[22] == OPEN_PORT >> 8 && packet[23] == (OPEN_PORT & 255))
+			return packet[8];
+	}
+	return -1;
+}
+
+/* What a program stores is in its own copy; if that cannot be made, it does not run. */
+static void test_shared(void)
+{
+	struct wring_prog_load load = { .flags = WRING_PROG_F_DEFAULT_VERDICT,
+					.default_verdict = NF_DROP };
+	int id, sender, receiver, tap, one = 1;
+	struct hook_program program;
+	struct wring_prog_info info;
+	bool intact;
+
+	hook_load(device, "hook_nf_edit", WRING_PROG_NETFILTER, &load, &program);
+	if (!tap_ok(program.fd >= 0, "shared packets: loads: %s", device_error.message))
+		return;
+	hook_set(hook_map(&program, "state"), NEW_TTL, 33);
+	hook_netns("wnf_r");
+	id = hook_attach_netfilter(device, program.fd, NFPROTO_IPV4, NF_INET_LOCAL_IN, -10);
+	receiver = hook_udp_socket(AF_INET, OPEN_PORT);
+	setsockopt(receiver, IPPROTO_IP, IP_RECVTTL, &one, sizeof(one));
+	tap = socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL));
+	hook_netns("wnf_a");
+	sender = hook_udp_socket(AF_INET, 0);
+	hook_netns("");
+	if (tap < 0)
+		tap_bail("no packet socket");
+
+	hook_udp_send(sender, AF_INET, "10.1.0.2", OPEN_PORT, 100, 1);
+	tap_eq(receive_ttl(receiver, 100, &intact), 33, "shared packets: are rewritten");
+	tap_eq(tapped_ttl(tap), 64, "shared packets: not for who shares them");
+	if (fail_allocations(true)) {
+		hook_udp_send(sender, AF_INET, "10.1.0.2", OPEN_PORT, 100, 1);
+		tap_eq(receive_ttl(receiver, 100, &intact), -1,
+		       "without memory for a copy: the default verdict");
+		tap_eq(tapped_ttl(tap), 64, "without memory for a copy: the packet is as it was");
+		fail_allocations(false);
+		hook_info(program.fd, &info);
+		tap_eq(info.misses_read_only, 1, "without memory for a copy: counted");
+		tap_eq(info.misses, 1, "without memory for a copy: counted as a miss");
+		hook_udp_send(sender, AF_INET, "10.1.0.2", OPEN_PORT, 100, 1);
+		tap_eq(receive_ttl(receiver, 100, &intact), 33, "with it again: rewritten");
+	} else {
+		tap_note("no fault injection: misses_read_only is tested on debug kernels");
+	}
+	hook_detach(device, id);
+	close(tap);
+	close(sender);
+	close(receiver);
+	hook_free(&program);
+}
+
 /* ---- namespaces, refusals, runs ---- */
 
 static void test_namespaces(void)
@@ -291,6 +383,7 @@ int main(void)
 	test_hooks();
 	test_edit(100);
 	test_edit(8000);
+	test_shared();
 	network_down();
 	test_namespaces();
 	test_refusals();
