@@ -47,7 +47,7 @@ kernels := $(KERNEL)
 endif
 
 modules := $(foreach k,$(kernels),$(BUILD)/kernel/$(k)/wring.ko)
-# For fault injection (kmod/inject.c); tests load them.
+# For fault injection (kmod/os/inject.c); tests load them.
 inject-modules := $(foreach k,$(kernels),$(BUILD)/kernel-inject/$(k)/wring.ko)
 # Both again, for the debug kernels; DEBUG_KIND=debug: memory, locks, leaks; =kcsan: data races.
 DEBUG_KIND ?= debug

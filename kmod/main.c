@@ -7,8 +7,14 @@
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
-#include "ksyms.h"
-#include "wring.h"
+#include "device/device.h"
+#include "hooks/link.h"
+#include "hooks/stack.h"
+#include "mem/mem.h"
+#include "os/ksyms.h"
+#include "os/os.h"
+#include "policy/policy.h"
+#include "unit/program.h"
 
 struct workqueue_struct *wring_wq;
 
@@ -39,15 +45,12 @@ static int __init wring_init(void)
 		return -ENOMEM;
 	wring_memory_init();
 	wring_wait_init();
-	err = wring_map_init();
+	err = wring_link_init();
 	if (err)
 		goto err_wq;
-	err = wring_hook_init();
-	if (err)
-		goto err_map;
 	err = wring_loads_init();
 	if (err)
-		goto err_hook;
+		goto err_link;
 	err = wring_device_init();
 	if (err)
 		goto err_loads;
@@ -55,10 +58,8 @@ static int __init wring_init(void)
 
 err_loads:
 	wring_loads_exit();
-err_hook:
-	wring_hook_exit();
-err_map:
-	wring_map_exit();
+err_link:
+	wring_link_exit();
 err_wq:
 	destroy_workqueue(wring_wq);
 	return err;
@@ -70,8 +71,7 @@ static void __exit wring_exit(void)
 	wring_loads_exit();
 	wring_program_exit();
 	wring_deferred_drain();
-	wring_hook_exit();
-	wring_map_exit();
+	wring_link_exit();
 	wring_hook_stacks_exit();
 	wring_memory_exit();
 	destroy_workqueue(wring_wq);

@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * report.c - what a failed command tells its caller: kind, function, offset and one line of text.
+ * report.c - what a failed command tells its caller.
  */
 #include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
 
-#include "wring.h"
+#include "report.h"
 
 #define NAME_SHOWN 64
 
-/**
- * wring_text_printable - copy text a guest chose, made safe to print
- * @dst: room for the copy
- * @size: of dst, at least 4
- * @src: the text; need not be NUL-terminated
- * @len: of src
- *
- * Context: any.
- */
+bool wring_text_is(struct wring_str str, const char *text)
+{
+	return strlen(text) == str.len && !memcmp(str.data, text, str.len);
+}
+
 void wring_text_printable(char *dst, size_t size, const char *src, size_t len)
 {
 	size_t i, n = min(len, size - 1);
@@ -30,25 +26,35 @@ void wring_text_printable(char *dst, size_t size, const char *src, size_t len)
 		memcpy(dst + n - 3, "...", 3);
 }
 
-/**
- * wring_report_set - describe a command's failure
- * @report: filled in, with kind WRING_ERROR_REQUEST (WRING_ERROR_NOMEM for -ENOMEM)
- * @err: negative errno
- * @fmt: the message
- *
- * Context: any.
- * Return: err.
- */
+static int wring_report_fill(struct wring_report *report, int err, enum wring_error_kind kind,
+			     u32 offset, const char *fmt, va_list args)
+{
+	report->info.kind = kind;
+	report->info.func = WRING_NO_INDEX;
+	report->info.offset = offset;
+	report->info.trap = 0;
+	vsnprintf(report->info.message, sizeof(report->info.message), fmt, args);
+	return err;
+}
+
 int wring_report_set(struct wring_report *report, int err, const char *fmt, ...)
 {
 	va_list args;
 
-	report->kind = err == -ENOMEM ? WRING_ERROR_NOMEM : WRING_ERROR_REQUEST;
-	report->func = WRING_NO_INDEX;
-	report->offset = WRING_NO_INDEX;
-	report->trap = 0;
 	va_start(args, fmt);
-	vsnprintf(report->message, sizeof(report->message), fmt, args);
+	wring_report_fill(report, err, err == -ENOMEM ? WRING_ERROR_NOMEM : WRING_ERROR_REQUEST,
+			  WRING_NO_INDEX, fmt, args);
+	va_end(args);
+	return err;
+}
+
+int wring_report_at(struct wring_report *report, int err, enum wring_error_kind kind, u32 offset,
+		    const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	wring_report_fill(report, err, kind, offset, fmt, args);
 	va_end(args);
 	return err;
 }
@@ -72,9 +78,9 @@ static int wring_engine_errno(int err)
 /* Appends a function's name to the message. */
 static void wring_report_name(struct wring_report *report, const char *name)
 {
-	size_t used = strlen(report->message);
+	size_t used = strlen(report->info.message);
 
-	snprintf(report->message + used, sizeof(report->message) - used, " (in %s)", name);
+	snprintf(report->info.message + used, sizeof(report->info.message) - used, " (in %s)", name);
 }
 
 /* Likewise, if the function has one. */
@@ -83,35 +89,25 @@ static void wring_report_function(struct wring_report *report, const struct wrin
 	char shown[NAME_SHOWN];
 	struct wring_str name;
 
-	if (!module || report->func == WRING_NO_INDEX)
+	if (!module || report->info.func == WRING_NO_INDEX)
 		return;
-	name = wring_module_function_name(module, report->func);
+	name = wring_module_function_name(module, report->info.func);
 	if (!name.len)
 		return;
 	wring_text_printable(shown, sizeof(shown), name.data, name.len);
 	wring_report_name(report, shown);
 }
 
-/**
- * wring_report_engine - describe a failure of the engine
- * @report: filled in
- * @err: negative enum wring_err
- * @error: the engine's description
- * @module: for the function's name, or NULL
- *
- * Context: any that @module's names may be read in.
- * Return: negative errno.
- */
 int wring_report_engine(struct wring_report *report, int err, const struct wring_error *error,
 			const struct wring_module *module)
 {
 	BUILD_BUG_ON((int)WRING_ERROR_INTERRUPTED != (int)WRING_ERR_INTERRUPTED);
 	/* The command's own kind of error was there first. */
-	report->kind = err == -WRING_ERR_INTERNAL ? WRING_ERROR_INTERNAL : -err;
-	report->func = error->func;
-	report->offset = error->offset;
-	report->trap = 0;
-	wring_text_printable(report->message, sizeof(report->message), error->message,
+	report->info.kind = err == -WRING_ERR_INTERNAL ? WRING_ERROR_INTERNAL : -err;
+	report->info.func = error->func;
+	report->info.offset = error->offset;
+	report->info.trap = 0;
+	wring_text_printable(report->info.message, sizeof(report->info.message), error->message,
 			     strnlen(error->message, sizeof(error->message)));
 	if (error->function[0])
 		wring_report_name(report, error->function);
@@ -120,44 +116,26 @@ int wring_report_engine(struct wring_report *report, int err, const struct wring
 	return wring_engine_errno(err);
 }
 
-/**
- * wring_report_internal - describe a fault of the engine that came without an error description
- * @report: filled in
- * @desc: what the engine says instead, or NULL
- *
- * Context: any.
- * Return: -EIO.
- */
 int wring_report_internal(struct wring_report *report, const struct wring_extern_desc *desc)
 {
 	if (desc)
-		wring_report_set(report, -EIO, "internal error: %.*s", (int)desc->name.len,
-				 desc->name.data);
-	else
-		wring_report_set(report, -EIO, "internal error: see the kernel's log");
-	report->kind = WRING_ERROR_INTERNAL;
-	return -EIO;
+		return wring_report_at(report, -EIO, WRING_ERROR_INTERNAL, WRING_NO_INDEX,
+				       "internal error: %.*s", (int)desc->name.len,
+				       desc->name.data);
+	return wring_report_at(report, -EIO, WRING_ERROR_INTERNAL, WRING_NO_INDEX,
+			       "internal error: see the kernel's log");
 }
 
-/**
- * wring_report_trap - describe a trap
- * @report: filled in
- * @vmctx: of the instance the host entered; its trap record is read
- * @reason: enum wring_trap_reason
- * @module: for function names, or NULL
- *
- * Context: as long as the vmctx runs nothing else.
- */
 void wring_report_trap(struct wring_report *report, const struct wring_vmctx *vmctx, u32 reason,
 		       const struct wring_module *module)
 {
 	const struct wring_trap_frame *frame = vmctx->trap_frame_count ? &vmctx->trap_frames[0] :
 									 NULL;
 
-	report->kind = WRING_ERROR_TRAP;
-	report->trap = reason;
-	report->func = frame ? frame->func : WRING_NO_INDEX;
-	report->offset = frame ? frame->offset : WRING_NO_INDEX;
-	strscpy(report->message, wring_trap_text(reason), sizeof(report->message));
+	report->info.kind = WRING_ERROR_TRAP;
+	report->info.trap = reason;
+	report->info.func = frame ? frame->func : WRING_NO_INDEX;
+	report->info.offset = frame ? frame->offset : WRING_NO_INDEX;
+	strscpy(report->info.message, wring_trap_text(reason), sizeof(report->info.message));
 	wring_report_function(report, module);
 }

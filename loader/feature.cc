@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 // wring feature: what the loaded module and this machine offer.
-#include "core/link/code.h"
 #include "loader/commands.h"
 #include "loader/device.h"
 #include "loader/types.h"
@@ -13,9 +12,10 @@ struct BitName {
   std::uint32_t bit;
   const char* name;
 };
-constexpr BitName kCpu[] = {{kCpuBmi1, "bmi1"},     {kCpuBmi2, "bmi2"},   {kCpuLzcnt, "lzcnt"},
-                            {kCpuPopcnt, "popcnt"}, {kCpuMovbe, "movbe"}, {kCpuSse41, "sse4_1"},
-                            {kCpuAvx, "avx"},       {kCpuAvx2, "avx2"}};
+constexpr BitName kCpu[] = {{WRING_CPU_BMI1, "bmi1"},   {WRING_CPU_BMI2, "bmi2"},
+                            {WRING_CPU_LZCNT, "lzcnt"}, {WRING_CPU_POPCNT, "popcnt"},
+                            {WRING_CPU_MOVBE, "movbe"}, {WRING_CPU_SSE41, "sse4_1"},
+                            {WRING_CPU_AVX, "avx"},     {WRING_CPU_AVX2, "avx2"}};
 constexpr BitName kMitigations[] = {{WRING_MITIGATION_RETPOLINE, "retpoline"},
                                     {WRING_MITIGATION_RETURN_THUNK, "return_thunk"},
                                     {WRING_MITIGATION_SLS, "sls"},

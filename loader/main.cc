@@ -8,6 +8,7 @@
 
 #include "loader/attach.h"
 #include "loader/commands.h"
+#include "loader/family.h"
 
 namespace wring::loader {
 namespace {
@@ -32,8 +33,7 @@ constexpr Verb kVerbs[] = {
      "       [fuel N] [time MICROSECONDS] [on_trap keep|reset|detach] [trap_limit N] "
      "[timeout_limit N]\n"
      "       [memory PAGES] [stack BYTES] [table ENTRIES] [code BYTES]",
-     "TYPE: module | xdp | raw_tracepoint | netfilter (default: as the module's wring.progs "
-     "section says)\n"
+     " (default: as the module's wring.progs section says)\n"
      "entry: the function to run at the hook, if the module has several\n"
      "map: use MAP (id N | name NAME | pinned PATH) for the program's map NAME instead of creating "
      "one\n"
@@ -60,11 +60,8 @@ constexpr Verb kVerbs[] = {
     {"prog", "unload", "Unload a program", "PROG", kProgSyntax, prog_unload},
     {"prog", "tracelog", "Follow what programs log", "[timeout SECONDS]",
      "Shows the kernel's trace_pipe until a signal or the timeout ends it.", prog_tracelog},
-    {"link", "attach", "Attach a program to a hook",
-     "PROG xdp dev IF [mode native|skb] |\n"
-     "       PROG raw_tracepoint NAME |\n"
-     "       PROG netfilter HOOK [family ipv4|ipv6|inet] [prio N]",
-     "HOOK: prerouting | input | forward | output | postrouting", link_attach},
+    {"link", "attach", "Attach a program to a hook", "PROG TYPE WHERE",
+     "TYPE WHERE, by the program's type:\n", link_attach},
     {"link", "show", "List attachments, or show one", "[id N]", "", link_show},
     {"link", "detach", "Detach a program from a hook", "id N | all",
      "all: every program from every hook, at once", link_detach},
@@ -98,6 +95,23 @@ void expand_abbreviations(std::vector<std::string>* arguments) {
     for (const Verb& verb : kVerbs)
       if (noun == verb.noun) candidates.push_back(verb.name);
   }
+}
+
+// The types of programs, before the details of `prog load`.
+std::string family_names() {
+  std::string text = "TYPE: module";
+  for (const Family& family : families()) text += " | " + std::string(family.name);
+  return text;
+}
+
+// What families take, behind the details of `link attach`.
+std::string family_syntax() {
+  std::string text;
+  for (const Family& family : families()) {
+    text += "  " + std::string(family.name) + " " + family.ops->syntax() + "\n";
+    if (*family.ops->details()) text += "    " + std::string(family.ops->details()) + "\n";
+  }
+  return text;
 }
 
 // CLI11's help with our own syntax lines: what follows a verb is words, not options.
@@ -144,7 +158,8 @@ int run(int argc, char** argv, Output* out) {
     for (const Verb& verb : kVerbs) {
       if (std::string(noun[0]) != verb.noun) continue;
       CLI::App* command = group->add_subcommand(verb.name, verb.summary);
-      command->footer(verb.details);
+      command->footer((verb.run == prog_load ? family_names() : "") + verb.details +
+                      (verb.run == link_attach ? family_syntax() : ""));
       add_words(command, verb.run);
     }
   }

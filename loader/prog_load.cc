@@ -6,6 +6,7 @@
 #include <map>
 
 #include "loader/commands.h"
+#include "loader/family.h"
 #include "loader/guest.h"
 #include "loader/map.h"
 #include "loader/show.h"
@@ -70,10 +71,9 @@ LoadRequest parse_load(Words* words) {
 }
 
 std::uint32_t type_of_hook(const std::string& hook) {
-  std::string family = hook.substr(0, hook.find('/'));
-  if (family == "xdp") return WRING_PROG_XDP;
-  if (family == "netfilter") return WRING_PROG_NETFILTER;
-  if (family == "raw_tp") return WRING_PROG_RAW_TRACEPOINT;
+  std::string section = hook.substr(0, hook.find('/'));
+  for (const Family& family : families())
+    if (section == family.section) return family.type;
   throw Failure("the module has a program for an unknown hook: '" + hook + "'");
 }
 

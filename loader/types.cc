@@ -6,69 +6,48 @@
 #include <iterator>
 #include <vector>
 
-#include "loader/words.h"
-#include "uapi/wring.h"
+#include "loader/family.h"
 
 namespace wring::loader {
 
 namespace {
 
+constexpr char kModule[] = "module";
 constexpr const char* kOnTrap[] = {"keep", "reset", "detach"};  // enum wring_on_trap
-
-struct Type {
-  std::uint32_t type;
-  const char* name;
-  std::vector<std::string> verdicts;  // by number
-};
-
-const std::vector<Type>& types() {
-  static const std::vector<Type> all = {
-      {WRING_PROG_MODULE, "module", {}},
-      {WRING_PROG_XDP, "xdp", {"aborted", "drop", "pass", "tx", "redirect"}},
-      {WRING_PROG_RAW_TRACEPOINT, "raw_tracepoint", {}},
-      {WRING_PROG_NETFILTER, "netfilter", {"drop", "accept"}},
-  };
-  return all;
-}
-
-const std::vector<std::string>& verdicts_of(std::uint32_t type) {
-  static const std::vector<std::string> none;
-  for (const Type& known : types())
-    if (known.type == type) return known.verdicts;
-  return none;
-}
 
 }  // namespace
 
 std::string type_name(std::uint32_t type) {
-  for (const Type& known : types())
-    if (known.type == type) return known.name;
-  return "type " + std::to_string(type);
+  if (type == WRING_PROG_MODULE) return kModule;
+  const Family* family = find_family(type);
+  return family ? family->name : "type " + std::to_string(type);
 }
 
 std::uint32_t type_from_name(const std::string& name) {
-  if (name == "raw_tp") return WRING_PROG_RAW_TRACEPOINT;  // as libbpf's sections say
-  std::vector<std::string> names;
-  std::string all;
-  for (const Type& known : types()) {
-    names.push_back(known.name);
-    all += (all.empty() ? "" : ", ") + names.back();
+  std::vector<std::string> names = {kModule};
+  for (const Family& family : families()) {
+    if (name == family.section) return family.type;
+    names.push_back(family.name);
   }
   auto full = complete(name, names);
-  if (!full) throw usage_error("unknown program type '" + name + "', known are: " + all);
-  for (const Type& known : types())
-    if (*full == known.name) return known.type;
-  throw usage_error("unknown program type '" + name + "'");
+  for (const Family& family : families())
+    if (full == family.name) return family.type;
+  if (full) return WRING_PROG_MODULE;
+  std::string all;
+  for (const std::string& known : names) all += (all.empty() ? "" : ", ") + known;
+  throw usage_error("unknown program type '" + name + "', known are: " + all);
 }
 
 std::string verdict_text(std::uint32_t type, std::uint32_t verdict) {
-  const auto& names = verdicts_of(type);
+  const Family* family = find_family(type);
   std::string text = std::to_string(verdict);
-  return verdict < names.size() ? text + " (" + names[verdict] + ")" : text;
+  return family && verdict < family->verdicts.size() ? text + " (" + family->verdicts[verdict] + ")"
+                                                     : text;
 }
 
 std::uint32_t verdict_from_text(std::uint32_t type, const std::string& text) {
-  const auto& names = verdicts_of(type);
+  const Family* family = find_family(type);
+  const std::vector<std::string> names = family ? family->verdicts : std::vector<std::string>();
   auto name = complete(text, names);
   for (std::uint32_t i = 0; name && i < names.size(); i++)
     if (*name == names[i]) return i;

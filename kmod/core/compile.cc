@@ -88,8 +88,8 @@ Err ModuleCompiler::function(u32 func, Diag* diag) {
     TRY(compile_to_ir(request, &graph, func, &f, nullptr, diag));
     // Programs of hooks are linked to nothing.
     bool is_reachable = is_exported(module, func) || module.functions[func].address_taken;
-    u64 most = is_reachable && !request.has_hook ? link::CallGraph::kMaxUnpaidOutside
-                                                 : link::CallGraph::kMaxUnpaid;
+    u64 most = is_reachable && !request.hook ? link::CallGraph::kMaxUnpaidOutside
+                                             : link::CallGraph::kMaxUnpaid;
     if (graph.note_cost(func, f.unpaid, most) && request.metered)
       options.entry_cost = static_cast<u32>(max<u64>(f.unpaid, 1));
     TRY(x64::compile_function(f, request.bindings, request.target, options, request.check,
@@ -138,13 +138,13 @@ Err ModuleCompiler::array_entries(Diag* diag) {
   for (const Export& e : paced(module.exports))
     if (e.kind == ExternKind::kFunc) TRY(array_entry(e.index, diag));
   if (module.start != kNone) TRY(array_entry(module.start, diag));
-  if (request.has_hook) TRY(array_entry(request.hook.func, diag));
+  if (request.hook) TRY(array_entry(request.hook->func, diag));
   return Err::kOk;
 }
 
 Err ModuleCompiler::check_hook(Diag* diag) {
-  if (!request.has_hook) return Err::kOk;
-  u32 func = request.hook.func;
+  if (!request.hook) return Err::kOk;
+  u32 func = request.hook->func;
   if (func >= module.functions.size() || module.is_imported_function(func))
     return diag->fail(Err::kInvalid, func, kNone,
                       "the hook's function is not defined in the module");
@@ -175,19 +175,16 @@ Err ModuleCompiler::check_start(Diag* diag) {
 }
 
 Err ModuleCompiler::hook_entry(Diag* diag) {
-  if (!request.has_hook) return Err::kOk;
-  x64::HookEntry hook = request.hook;
-  hook.own_stack = result->needs_stack;
-  hook.checks_stack = checks_stack;
-  hook.tail_bytes = result->tail_bytes;
-  hook.stack_pointers = result->stack_pointers;
+  if (!request.hook) return Err::kOk;
+  x64::HookEntry hook = {*request.hook, result->needs_stack, checks_stack, result->tail_bytes,
+                         result->stack_pointers};
   result->hook_first_slice = x64::hook_first_slice(hook, *code);
   return x64::emit_hook_entry(hook, request.target, code, &result->hook_entry, diag);
 }
 
 Err ModuleCompiler::run(Arena* arena, Diag* diag) {
   u32 functions_count = module.functions.size();
-  code->calls_on_host_stack = !request.has_hook;
+  code->calls_on_host_stack = !request.hook;
   code->functions = arena->make_array<FunctionCode>(functions_count);
   code->array_entries = arena->make_array<u32>(functions_count);
   if (code->functions.size() != functions_count || code->array_entries.size() != functions_count)
@@ -211,7 +208,7 @@ Err ModuleCompiler::run(Arena* arena, Diag* diag) {
   constexpr u32 kCallsC = kUsesHost | kUsesFpu | kUsesUnknown;
   result->needs_stack = checks_stack ||
                         result->stack_bytes + kHookEntryStackBytes > kInlineStackBytes ||
-                        (code->uses & kCallsC) != 0 || (request.has_hook && request.hook.own_stack);
+                        (code->uses & kCallsC) != 0 || (request.hook && request.hook->may_nest);
   return hook_entry(diag);
 }
 

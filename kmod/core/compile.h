@@ -15,8 +15,7 @@ struct CompileRequest {
   Bindings bindings;
   Span<const u32> type_ids;  // Store-wide signature id per module type
   Target target;
-  bool has_hook = false;
-  x64::HookEntry hook;
+  const wring_hook_entry* hook = nullptr;  // or none
   bool check = false;         // verify what stages hand on: IR, LIR, register allocation
   bool check_passes = false;  // and the IR after every pass of the optimizer
   bool metered = true;

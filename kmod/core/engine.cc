@@ -104,8 +104,10 @@ struct IntrinsicSignature {
   const char* results;
 };
 constexpr IntrinsicSignature kIntrinsics[] = {
-#define INTRINSIC(name, module, import, params, results) {module, import, params, results},
-#include "core/link/intrinsics.def"
+#define HOST(...)
+#define INTRINSIC(name, module, import, params, results, ...) {module, import, params, results},
+#include "host/host.def"
+#undef HOST
 #undef INTRINSIC
 };
 
@@ -189,28 +191,6 @@ void convert_target(const wring_target& from, Target* to) {
   for (u32 i = 0; i < 16; i++) to->indirect_thunks[i] = from.indirect_thunks[i];
 }
 
-void convert_hook(const wring_hook_entry& from, x64::HookEntry* to) {
-  to->func = from.func;
-  to->percpu_vmctx = from.percpu_vmctx;
-  to->default_verdict = from.default_verdict;
-  to->verdict_min = from.verdict_min;
-  to->verdict_max = from.verdict_max;
-  to->fuel = from.fuel;
-  to->is_timed = from.is_timed;
-  to->time_begin = from.time_begin;
-  to->time_end = from.time_end;
-  to->pkt_data_offset = from.pkt_data_offset;
-  to->pkt_end_offset = from.pkt_end_offset;
-  to->args_in_ctx = from.args_in_ctx != 0;
-  to->own_stack = from.may_nest != 0;
-  to->private_stack = from.private_stack != 0;
-  to->percpu_stacks = from.percpu_stacks;
-  to->percpu_preempt_count = from.percpu_preempt_count;
-  to->slow_path = from.slow_path;
-  to->fpu_begin = from.fpu_begin;
-  to->fpu_end = from.fpu_end;
-}
-
 Err convert_options(const wring_module& module, const wring_compile_options& options, Arena* arena,
                     CompileRequest* out, Diag* diag) {
   out->module = module.module;
@@ -220,8 +200,7 @@ Err convert_options(const wring_module& module, const wring_compile_options& opt
   out->bindings.gs_this_cpu_off = options.target->gs_this_cpu_off;
   out->bindings.gs_cpu_number = options.target->gs_cpu_number;
   convert_target(*options.target, &out->target);
-  out->has_hook = options.hook != nullptr;
-  if (options.hook) convert_hook(*options.hook, &out->hook);
+  out->hook = options.hook;
   out->check = options.check != WRING_CHECK_NONE;
   out->check_passes = options.check == WRING_CHECK_PASSES;
   out->optimize = options.unoptimized == 0;

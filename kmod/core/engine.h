@@ -17,7 +17,9 @@
 #ifndef WRING_CORE_ENGINE_H
 #define WRING_CORE_ENGINE_H
 
-#include "core/runtime/vmctx.h"
+#include "core/abi/cpu.h"
+#include "core/abi/hook.h"
+#include "core/abi/vmctx.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -114,7 +116,7 @@ struct wring_str wring_module_function_name(const struct wring_module *module, u
 enum wring_binding_kind {
 	WRING_BIND_WASM,	/* another instance's function, given at instantiation */
 	WRING_BIND_HOST,	/* C function `address`: R fn(struct wring_vmctx *, args...) */
-	WRING_BIND_INTRINSIC,	/* found by (module, name) in intrinsics.def; `address` is the out-of-line form */
+	WRING_BIND_INTRINSIC,	/* found by (module, name) in host/host.def; `address` is the out-of-line form */
 	WRING_BIND_CONSTANT,	/* () -> i32 returning `value` */
 	WRING_BIND_HOOK_HOST,	/* WRING_BIND_HOST, not for start functions: compiling one that leads there fails */
 };
@@ -140,7 +142,7 @@ struct wring_map_binding {	/* mirrors wring::MapBinding; index = the handle */
 
 /* Mirrors wring::Target (core/link/code.h): what the CPU has and the kernel's mitigations ask for. */
 struct wring_target {
-	unsigned int cpu;		/* CpuFeature bits */
+	unsigned int cpu;		/* enum wring_target_feature */
 	unsigned char ibt, sls, retpoline, far_calls;
 	unsigned char clamp_speculation;	/* bounds checks hold under speculation */
 	unsigned long long return_thunk;
@@ -153,62 +155,8 @@ struct wring_target {
  * Behind each packet's end this many bytes and 8 more are no secret: code that is clamped may read them speculatively.
  */
 #define WRING_PACKET_TAIL_BYTES 256u
-/* CpuFeature bits of the CPU this runs on (cpuid). */
+/* enum wring_target_feature of the CPU this runs on (cpuid). */
 unsigned int wring_cpu_features(void);
-
-/*
- * A hook's native entry: u32 entry(void *ctx, ...) in the C ABI, called with preemption or migration
- * disabled. Emitted with the module's code. See x64/x64.h for what it does step by step.
- */
-struct wring_hook_entry {
-	unsigned int func;		/* () -> i32 or (i32) -> i32, the argument is 0 */
-	unsigned int default_verdict;	/* on a trap, a miss or a bad verdict */
-	unsigned int verdict_min, verdict_max;
-	unsigned long long percpu_vmctx;/* per-CPU address of a struct wring_vmctx * */
-	/* Per invocation. The time is wring_vmctx::time_slice, which the host may change. */
-	unsigned long long fuel;
-	/*
-	 * Address of an int that is not 0 while invocations are to be timed (0: never), and of the functions called
-	 * then, in any context: void time_begin(struct wring_vmctx *, struct wring_hook_timing *) and, with what that
-	 * filled in, u32 time_end(struct wring_vmctx *, struct wring_hook_timing *, u32 verdict), which returns the
-	 * verdict.
-	 */
-	unsigned long long is_timed, time_begin, time_end;
-	int pkt_data_offset;		/* in *ctx: u8 *data; -1: the hook has no packet in *ctx */
-	int pkt_end_offset;		/* in *ctx: u8 *data_end */
-	/* ctx points to u64 arguments; the host keeps their number in vmctx->hook_arg_count, at most arg_count */
-	unsigned int args_in_ctx;
-	unsigned int arg_count;
-	/*
-	 * The CPU's stacks: per-CPU addresses of a struct wring_hook_stack * (wring_hook_stack_init) that is the next
-	 * to use, and of the int that keeps the kernel from preempting (0: it never does). Programs run on one of
-	 * them; with may_nest all do, else those do not that call no C functions and use less than 512 bytes.
-	 * private_stack: they take one, but run on their own (wring_instance_set_stack).
-	 */
-	unsigned long long percpu_stacks, percpu_preempt_count;
-	unsigned int may_nest;		/* the hook may be hit from within a program's invocation */
-	unsigned int private_stack;
-	/* u32 slow_path(struct wring_vmctx *, u32 event, u32 value) with event = WRING_HOOK_*: any context */
-	unsigned long long slow_path;
-	/*
-	 * u32 fpu_begin(void), whether vector registers may be used now (0: a miss), and void fpu_end(void): called
-	 * around programs that use them (wring_code_uses_fpu), on the hook's own stack.
-	 */
-	unsigned long long fpu_begin, fpu_end;
-};
-enum wring_hook_event {
-	WRING_HOOK_MISS,	/* the program did not run; value: enum wring_hook_miss; vmctx must not be touched */
-	WRING_HOOK_TRAP,	/* value: the reason; the trap is recorded in the vmctx */
-	WRING_HOOK_BAD_VERDICT,	/* value: the verdict */
-};
-
-enum wring_hook_miss {
-	WRING_MISS_BUSY,	/* it runs on this CPU already */
-	WRING_MISS_NO_FPU,	/* it uses the FPU, which what is interrupted may be using */
-	/* So many programs are running on this CPU, interrupting each other, that there is no stack. */
-	WRING_MISS_TOO_DEEP,
-	WRING_MISS_ENGINE_COUNT	/* from here on the host's own */
-};
 
 enum wring_check {
 	WRING_CHECK_NONE,

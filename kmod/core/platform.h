@@ -2,7 +2,7 @@
 /*
  * platform.h - everything the engine asks of its host.
  *
- * Two hosts implement it: kmod/platform.c (the kernel) and selftests/host/platform_posix.cc (a process).
+ * Two hosts implement it: kmod/os/platform.c (the kernel) and selftests/host/platform_posix.cc (a process).
  * scripts/check-seam checks that the engine's objects need nothing else but the four mem* functions that
  * compilers emit calls to. C and C++ both include this file.
  *

@@ -54,7 +54,7 @@ struct wring_error_info {
 
 struct wring_features {
 	__u32 abi;		/* out: version of this interface */
-	__u32 cpu;		/* out: CPU feature bits the compiler uses (core/link/code.h) */
+	__u32 cpu;		/* out: WRING_CPU_*: what of this CPU the compiler uses */
 	__u32 mitigations;	/* out: WRING_MITIGATION_* in effect for generated code */
 	__u32 prog_types;	/* out: bit n: programs of type n can be loaded */
 	__u32 link_types;	/* out: bit n: such programs can be attached */
@@ -75,6 +75,15 @@ enum wring_loads {
 	WRING_LOADS_REFUSED,
 	WRING_LOADS_LOCKED,	/* refused until the module is loaded anew */
 };
+
+#define WRING_CPU_BMI1		(1u << 0)
+#define WRING_CPU_BMI2		(1u << 1)
+#define WRING_CPU_LZCNT		(1u << 2)
+#define WRING_CPU_POPCNT	(1u << 3)
+#define WRING_CPU_MOVBE		(1u << 4)
+#define WRING_CPU_SSE41		(1u << 5)
+#define WRING_CPU_AVX		(1u << 6)
+#define WRING_CPU_AVX2		(1u << 7)
 
 #define WRING_MITIGATION_RETPOLINE	(1u << 0)
 #define WRING_MITIGATION_RETURN_THUNK	(1u << 1)
@@ -331,6 +340,9 @@ struct wring_export_get {
 	__u32 export_index;	/* in, out */
 	__u32 kind;		/* out: 0 function, 1 table, 2 memory, 3 global, 4 tag */
 	__u32 flags;		/* must be 0 */
+	__aligned_u64 error;		/* out: struct wring_error_info, or NULL */
+	__u32 error_bytes;
+	__u32 reserved;
 	__aligned_u64 value[2];		/* out: of globals, as in struct wring_invoke */
 	/*
 	 * out: types of functions as letters: i l f d v (i32 i64 f32 f64 v128) F X E (references to functions, of
@@ -350,20 +362,35 @@ struct wring_export_get {
 /* WRING_IOC_LINK_DETACH: all links there are, of whatever program. CAP_SYS_ADMIN. */
 #define WRING_LINK_F_ALL	(1u << 1)
 
-/* Needs the hook's capability (CAP_NET_ADMIN or CAP_PERFMON). Netfilter hooks, as in linux/netfilter.h. */
+/* Where a program is attached, by its type. */
+struct wring_attach_xdp {
+	__s32 stub_fd;		/* the eBPF program (BPF_PROG_TYPE_XDP) that it stands in for */
+	__u32 ifindex;		/* for display, or 0; and the interface's name, or "" */
+	char devname[WRING_TARGET_LEN];
+};
+struct wring_attach_rawtp {
+	char tp_name[WRING_TARGET_LEN];
+};
+struct wring_attach_netfilter {	/* in the caller's network namespace; see linux/netfilter.h */
+	__u32 pf;		/* NFPROTO_IPV4, NFPROTO_IPV6, or NFPROTO_INET: both */
+	__u32 hooknum;		/* NF_INET_* */
+	__s32 priority;
+};
+
+/* Needs the hook's capability (CAP_NET_ADMIN or CAP_PERFMON). */
 struct wring_link_attach {
 	__s32 prog_fd;		/* in */
 	__u32 flags;		/* must be 0 */
-	__s32 stub_fd;		/* in: hooks that stand in for an eBPF program: the fd of that program, else -1 */
-	__u32 ifindex;		/* in: for display, or 0 */
-	__u32 pf;		/* in: netfilter: NFPROTO_* */
-	__u32 hooknum;		/* in: netfilter: NF_INET_* */
-	__s32 priority;		/* in: netfilter */
-	__u32 id;		/* out */
 	__aligned_u64 error;		/* out: struct wring_error_info, or NULL */
 	__u32 error_bytes;
-	__u32 reserved;
-	char target[WRING_TARGET_LEN];	/* in: raw tracepoints: its name; others: for display */
+	__u32 id;		/* out */
+	/* in: what the program's type says; the rest must be 0 */
+	union {
+		struct wring_attach_xdp xdp;
+		struct wring_attach_rawtp rawtp;
+		struct wring_attach_netfilter netfilter;
+		__aligned_u64 room[32];
+	};
 };
 
 /*
@@ -380,24 +407,41 @@ struct wring_link_detach {
 	__u32 reserved;
 };
 
-/* Needs CAP_SYS_ADMIN, or WRING_LINK_F_PROG_FD. */
-struct wring_link_info {
-	__u32 id;		/* in */
-	__u32 type;		/* out: enum wring_prog_type */
-	__u32 prog_id;
-	__u32 stub_id;		/* BPF id of the stub, or 0 */
+/* Where it is attached, by `type`. */
+struct wring_link_xdp {
+	__u32 stub_id;		/* BPF id of the stub */
 	__u32 ifindex;
+	char devname[WRING_TARGET_LEN];
+};
+struct wring_link_rawtp {
+	char tp_name[WRING_TARGET_LEN];
+};
+struct wring_link_netfilter {
 	__u32 pf;
 	__u32 hooknum;
 	__s32 priority;
-	__aligned_u64 netns_ino;	/* netfilter: the network namespace's inode number */
-	__aligned_u64 reserved;
-	char target[WRING_TARGET_LEN];
+	__u32 reserved;
+	__aligned_u64 netns_ino;	/* the network namespace's inode number */
+};
+
+/* Needs CAP_SYS_ADMIN, or WRING_LINK_F_PROG_FD. */
+struct wring_link_info {
+	__u32 id;		/* in */
 	__u32 flags;		/* in: WRING_LINK_F_PROG_FD */
 	__s32 prog_fd;		/* in: with it, else 0 */
+	__u32 reserved;		/* must be 0 */
 	__aligned_u64 error;		/* out: struct wring_error_info, or NULL */
 	__u32 error_bytes;
-	__u32 unused;		/* must be 0 */
+	__u32 type;		/* out: enum wring_prog_type */
+	__u32 prog_id;		/* out */
+	__u32 unused;		/* out: 0 */
+	/* out: what the type says, the rest is 0 */
+	union {
+		struct wring_link_xdp xdp;
+		struct wring_link_rawtp rawtp;
+		struct wring_link_netfilter netfilter;
+		__aligned_u64 room[32];
+	};
 };
 
 /* ---- commands ---- */

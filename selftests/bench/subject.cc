@@ -46,7 +46,7 @@ class WasmSubject : public Subject {
     stub_ = loader::load_stub(BPF_PROG_TYPE_XDP, info_);
     wring_link_attach attach{};
     attach.prog_fd = program_.get();
-    attach.stub_fd = stub_.get();
+    attach.xdp.stub_fd = stub_.get();
     loader::command(device.get(), WRING_IOC_LINK_ATTACH, &attach, file);
     link_ = attach.id;
     program_fd_ = stub_.get();

@@ -35,7 +35,7 @@ bool find_hook(const wring_module* module, wring_hook_entry* hook) {
     hook->verdict_max = 4;
     hook->percpu_vmctx = 0x1000;
     hook->fuel = 1000;
-    hook->pkt_end_offset = 8;
+    hook->layout.pkt_end_offset = 8;
     hook->slow_path = reinterpret_cast<unsigned long long>(&answer_zero);
     return true;
   }

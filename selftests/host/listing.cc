@@ -88,8 +88,10 @@ class Subject {
     }
     if (text(import.module) != "wring") return;
     static constexpr std::string_view kNames[] = {
-#define INTRINSIC(name, module, import, params, results) import,
-#include "core/link/intrinsics.def"
+#define HOST(...)
+#define INTRINSIC(name, module, import, params, results, ...) import,
+#include "host/host.def"
+#undef HOST
 #undef INTRINSIC
     };
     for (u32 i = 0; i < std::size(kNames); i++) {
@@ -203,7 +205,7 @@ class AsmListing {
   static const std::vector<std::string>& libcall_names() {
     static const std::vector<std::string> names = {
 #define LIBCALL(name, symbol, params, results, may_trap) #symbol,
-#include "core/runtime/libcalls.def"
+#include "core/abi/libcalls.def"
 #undef LIBCALL
     };
     return names;

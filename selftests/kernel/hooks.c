@@ -267,16 +267,16 @@ static int attach(int device, struct wring_link_attach *attach)
 
 int hook_attach_stub(int device, int prog_fd, int stub_fd)
 {
-	struct wring_link_attach request = { .prog_fd = prog_fd, .stub_fd = stub_fd };
+	struct wring_link_attach request = { .prog_fd = prog_fd, .xdp.stub_fd = stub_fd };
 
 	return attach(device, &request);
 }
 
 int hook_attach_tracepoint(int device, int prog_fd, const char *name)
 {
-	struct wring_link_attach request = { .prog_fd = prog_fd, .stub_fd = -1 };
+	struct wring_link_attach request = { .prog_fd = prog_fd };
 
-	snprintf(request.target, sizeof(request.target), "%s", name);
+	snprintf(request.rawtp.tp_name, sizeof(request.rawtp.tp_name), "%s", name);
 	return attach(device, &request);
 }
 
@@ -284,10 +284,7 @@ int hook_attach_netfilter(int device, int prog_fd, uint32_t pf, uint32_t hooknum
 {
 	struct wring_link_attach request = {
 		.prog_fd = prog_fd,
-		.stub_fd = -1,
-		.pf = pf,
-		.hooknum = hooknum,
-		.priority = priority,
+		.netfilter = { .pf = pf, .hooknum = hooknum, .priority = priority },
 	};
 
 	return attach(device, &request);

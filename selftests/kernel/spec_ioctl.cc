@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "core/runtime/vmctx.h"
+#include "core/abi/vmctx.h"
 #include "uapi/wring.h"
 
 namespace wring::kernel {

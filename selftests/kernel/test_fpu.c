@@ -17,7 +17,7 @@
 #include <linux/if_link.h>
 #include <linux/netfilter.h>
 
-#include "core/runtime/vmctx.h"
+#include "core/abi/vmctx.h"
 #include "device.h"
 #include "guest/fpu_work.h"
 #include "hooks.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/runtime/vmctx.h"
+#include "core/abi/vmctx.h"
 #include "device.h"
 #include "hooks.h"
 #include "tap.h"

@@ -18,7 +18,7 @@
 #include <linux/if_ether.h>
 #include <linux/netfilter.h>
 
-#include "core/runtime/vmctx.h"
+#include "core/abi/vmctx.h"
 #include "device.h"
 #include "hooks.h"
 #include "tap.h"
@@ -317,8 +317,9 @@ static void test_namespaces(void)
 	hook_netns("");
 	info.id = id;
 	tap_eq(device_ioctl(device, WRING_IOC_LINK_INFO, &info), 0, "the link is described");
-	tap_ok(info.type == WRING_PROG_NETFILTER && info.pf == NFPROTO_INET &&
-		       info.hooknum == NF_INET_LOCAL_IN && info.priority == 7 && info.netns_ino,
+	tap_ok(info.type == WRING_PROG_NETFILTER && info.netfilter.pf == NFPROTO_INET &&
+		       info.netfilter.hooknum == NF_INET_LOCAL_IN &&
+		       info.netfilter.priority == 7 && info.netfilter.netns_ino,
 	       "as it was asked for");
 	hook_sh("ip netns del wnf_gone");
 	tap_ok(hook_wait_links(device, 0), "it goes with its namespace");
@@ -328,6 +329,7 @@ static void test_namespaces(void)
 
 static void test_refusals(void)
 {
+	struct wring_link_attach attach = { .netfilter.pf = NFPROTO_IPV4 };
 	struct hook_program program;
 	int stub = hook_stub(BPF_PROG_TYPE_XDP, 2);
 
@@ -338,7 +340,11 @@ static void test_refusals(void)
 	       "a hook that is none");
 	tap_eq(hook_attach_netfilter(device, program.fd, NFPROTO_IPV4, 0xffffffff, 0), -EINVAL,
 	       "a hook far off");
-	tap_eq(hook_attach_stub(device, program.fd, stub), -EINVAL, "a stub");
+	tap_eq(hook_attach_stub(device, program.fd, stub), -EAFNOSUPPORT, "a stub");
+	attach.prog_fd = program.fd;
+	strcpy(attach.xdp.devname, "something long");
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_ATTACH, &attach), -EINVAL,
+	       "what other hooks are asked for with");
 	close(stub);
 	hook_free(&program);
 }

@@ -103,7 +103,7 @@ static void test_arguments(void)
 
 static void test_refusals(void)
 {
-	struct wring_link_attach attach = { .stub_fd = -1, .target = "sys_enter" };
+	struct wring_link_attach attach = { .rawtp.tp_name = "sys_enter" };
 	struct hook_program program;
 	int stub = hook_stub(BPF_PROG_TYPE_RAW_TRACEPOINT, 0);
 
@@ -117,9 +117,13 @@ static void test_refusals(void)
 	tap_eq(hook_attach_tracepoint(device, program.fd, ""), -ENOENT, "no tracepoint");
 	tap_eq(hook_attach_stub(device, program.fd, stub), -EINVAL, "a stub is not asked for");
 	attach.prog_fd = program.fd;
-	attach.hooknum = 1;
+	((uint8_t *)attach.room)[sizeof(attach.rawtp)] = 1;
 	tap_eq(device_ioctl(device, WRING_IOC_LINK_ATTACH, &attach), -EINVAL,
-	       "nor a netfilter hook");
+	       "nor what other hooks are asked for with");
+	memset(&attach.rawtp, 'x', sizeof(attach.rawtp));
+	((uint8_t *)attach.room)[sizeof(attach.rawtp)] = 0;
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_ATTACH, &attach), -EINVAL,
+	       "a name that does not end");
 	close(stub);
 	hook_free(&program);
 }

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/runtime/vmctx.h"
+#include "core/abi/vmctx.h"
 #include "device.h"
 #include "hooks.h"
 #include "tap.h"

@@ -15,7 +15,7 @@
 
 #include <linux/filter.h>
 
-#include "core/runtime/vmctx.h"
+#include "core/abi/vmctx.h"
 #include "device.h"
 #include "hooks.h"
 #include "tap.h"
@@ -222,20 +222,21 @@ static void test_binding(void)
 
 	memset(&attach, 0, sizeof(attach));
 	attach.prog_fd = program.fd;
-	attach.stub_fd = stub;
-	for (i = 0; i < (int)sizeof(attach.target); i++)
-		attach.target[i] = 'x';
+	attach.xdp.stub_fd = stub;
+	for (i = 0; i < (int)sizeof(attach.xdp.devname); i++)
+		attach.xdp.devname[i] = 'x';
 	tap_eq(device_ioctl(device, WRING_IOC_LINK_ATTACH, &attach), -EINVAL,
-	       "an unterminated target");
-	strcpy(attach.target, "a\nb");
+	       "an unterminated name");
+	strcpy(attach.xdp.devname, "a\nb");
 	tap_eq(device_ioctl(device, WRING_IOC_LINK_ATTACH, &attach), -EINVAL,
-	       "an unprintable target");
-	attach.target[0] = '\0';
+	       "an unprintable name");
+	attach.xdp.devname[0] = '\0';
 	attach.flags = 1;
 	tap_eq(device_ioctl(device, WRING_IOC_LINK_ATTACH, &attach), -EINVAL, "an unknown flag");
 	attach.flags = 0;
-	attach.reserved = 1;
-	tap_eq(device_ioctl(device, WRING_IOC_LINK_ATTACH, &attach), -EINVAL, "a reserved field");
+	attach.room[31] = 1;
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_ATTACH, &attach), -EINVAL,
+	       "what other hooks are asked for with");
 
 	tap_eq(device_ioctl(program.fd, WRING_IOC_PROG_UNLOAD, &(struct wring_prog_unload) {}),
 	       -EBUSY, "unload is refused while attached");

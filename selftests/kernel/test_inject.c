@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * test_inject.c - assertions of the engine made to fail, in a module built for it (kmod/inject.c): loads, instances,
+ * test_inject.c - assertions of the engine made to fail, in a module built for it (kmod/os/inject.c): loads, instances,
  * invocations and hooks end in an internal error or trap, say where, leak nothing, and the next one works.
  */
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/runtime/vmctx.h"
+#include "core/abi/vmctx.h"
 #include "device.h"
 #include "hooks.h"
 #include "tap.h"

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/runtime/vmctx.h"
+#include "core/abi/vmctx.h"
 #include "device.h"
 #include "tap.h"
 #include "wasm.h"
@@ -101,6 +101,11 @@ static void test_linked(void)
 	tap_eq(device_ioctl(a, WRING_IOC_EXPORT_GET, &get), 0, "export by index");
 	tap_ok(!strcmp(get.params, "ii") && !strcmp(get.results, "i") && get.kind == 0,
 	       "has its type");
+	get = (struct wring_export_get) { .export_index = 1000,
+					  .error = (uintptr_t)&device_error,
+					  .error_bytes = sizeof(device_error) };
+	tap_eq(device_ioctl(a, WRING_IOC_EXPORT_GET, &get), -ENOENT, "no such export");
+	tap_ok(!strcmp(device_error.message, "no such export"), "and it says so");
 	tap_eq(device_invoke(b, "call", args, 2, &result), 0, "a call across instances");
 	tap_eq(result, 42, "adds");
 	tap_eq(device_invoke(b, "via_table", args, 2, &result), 0,

@@ -116,7 +116,6 @@ static void fill_attach(void *arg)
 	struct wring_link_attach *attach = arg;
 
 	attach->prog_fd = -1;
-	attach->stub_fd = -1;
 }
 
 static void fill_invoke(void *arg)
@@ -189,8 +188,6 @@ static size_t first_size(const struct subject *s)
 		return offsetof(struct wring_prog_info, misses_busy);
 	case WRING_IOC_LINK_DETACH:
 		return offsetof(struct wring_link_detach, prog_fd);
-	case WRING_IOC_LINK_INFO:
-		return offsetof(struct wring_link_info, flags);
 	default:
 		return s->size;
 	}
@@ -390,7 +387,7 @@ static void test_other_flags(void)
 	tap_eq(device_ioctl(device, WRING_IOC_LINK_DETACH, &detach), -EINVAL,
 	       "detach: a program that is none");
 	tap_eq(device_ioctl(device, WRING_IOC_LINK_INFO, &link), -EINVAL, "link info: flags");
-	link = (struct wring_link_info) { .unused = 1 };
+	link = (struct wring_link_info) { .reserved = 1 };
 	tap_eq(device_ioctl(device, WRING_IOC_LINK_INFO, &link), -EINVAL, "link info: reserved");
 	link = (struct wring_link_info) { .flags = WRING_LINK_F_PROG_FD, .prog_fd = instance };
 	tap_eq(device_ioctl(device, WRING_IOC_LINK_INFO, &link), -EINVAL,

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/runtime/vmctx.h"
+#include "core/abi/vmctx.h"
 #include "device.h"
 #include "tap.h"
 #include "wasm.h"

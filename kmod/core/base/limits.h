@@ -50,7 +50,7 @@ constexpr u32 kSsaPhiWork =
 // Shadow stack pointers of a module that traps put back (link/stack_pointers.h). Modules that linkers made have one.
 constexpr u32 kMaxStackPointers = 8;
 
-// Stack (runtime/vmctx.h): what a hook's program that calls no C functions may use of whatever stack the hook is called
+// Stack (abi/vmctx.h): what a hook's program that calls no C functions may use of whatever stack the hook is called
 // on, the entry included, which is what the kernel's own functions of that size take for granted. All others run on
 // one that they take.
 constexpr u32 kHookEntryStackBytes =

@@ -7,7 +7,7 @@
 
 namespace wring::ir {
 
-// What the code that accesses an instance needs to know; see runtime/vmctx.h and link/binding.h.
+// What the code that accesses an instance needs to know; see abi/vmctx.h and link/binding.h.
 struct BuildContext {
   const Module* module;
   const Bindings* bindings;        // what each import is bound to

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// SSA construction: host operations expanded in line (link/intrinsics.def).
+// SSA construction: host operations expanded in line (INTRINSIC of host/host.def).
 #include "core/ir/builder.h"
 
 namespace wring::ir {

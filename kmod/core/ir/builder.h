@@ -9,11 +9,11 @@
 // value 0, which always exists.
 #pragma once
 
+#include "core/abi/libcalls.h"
 #include "core/ir/build.h"
 #include "core/ir/edit.h"
 #include "core/ir/locals.h"
 #include "core/ir/loop_scan.h"
-#include "core/runtime/libcalls.h"
 
 namespace wring::ir {
 

@@ -2,7 +2,7 @@
 // Text form of the IR.
 #include "core/ir/dump.h"
 
-#include "core/runtime/libcalls.h"
+#include "core/abi/libcalls.h"
 #include "core/wasm/instr.h"
 
 namespace wring {
@@ -23,12 +23,12 @@ namespace {
 
 const char* const kTrapNames[] = {
 #define TRAP(name, text) #name,
-#include "core/runtime/traps.def"
+#include "core/abi/traps.def"
 #undef TRAP
 };
 const char* const kLibcallNames[] = {
 #define LIBCALL(name, symbol, params, results, may_trap) #name,
-#include "core/runtime/libcalls.def"
+#include "core/abi/libcalls.def"
 #undef LIBCALL
 };
 const char* const kMemNames[] = {"8u",      "8s",      "16u",     "16s",    "32u",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 // The part of the IR verifier that looks at what addresses are made of: see verify.h.
+#include "core/abi/vmctx.h"
 #include "core/base/limits.h"
 #include "core/ir/verify.h"
-#include "core/runtime/vmctx.h"
 
 namespace wring::ir {
 

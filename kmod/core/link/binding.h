@@ -6,10 +6,12 @@
 
 namespace wring {
 
-// Host operations that the IR builder expands in line (their Wasm signatures are in link/intrinsics.def).
+// Host operations that the IR builder expands in line (their Wasm signatures are in host/host.def).
 enum class Intrinsic : u8 {
-#define INTRINSIC(name, module, import, params, results) k##name,
-#include "core/link/intrinsics.def"
+#define HOST(...)
+#define INTRINSIC(name, module, import, params, results, ...) k##name,
+#include "host/host.def"
+#undef HOST
 #undef INTRINSIC
   kCount
 };

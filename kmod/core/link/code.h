@@ -5,9 +5,10 @@
 // sections out and produces a CodeImage, which the host copies into executable memory and relocates.
 #pragma once
 
+#include "core/abi/cpu.h"
+#include "core/abi/libcalls.h"
 #include "core/base/result.h"
 #include "core/base/vector.h"
-#include "core/runtime/libcalls.h"
 
 namespace wring {
 
@@ -58,7 +59,7 @@ struct LineSite {
 // Code shared by all functions of a module, made by x64/stubs.
 enum class StubId : u8 {
   kTrap,  // called by every trap stub: records trap_pc and trap_sp, unwinds, leaves the invocation
-  kFuel,  // called by cold fuel stubs, preserves every general register; see runtime/libcalls.def
+  kFuel,  // called by cold fuel stubs, preserves every general register; see abi/libcalls.def
   kFuelVectors,  // likewise, and vector registers; there if the code uses them
   kLeave,  // jumped to by kTrap when the trap is recorded: restores entry_sp and returns to the entry stub
   kCount,
@@ -140,14 +141,14 @@ struct Target {
   bool far_calls = false;          // absolute addresses may be beyond rel32: go through an island
 };
 enum CpuFeature : u32 {
-  kCpuBmi1 = 1,
-  kCpuBmi2 = 2,
-  kCpuLzcnt = 4,
-  kCpuPopcnt = 8,
-  kCpuMovbe = 16,
-  kCpuSse41 = 32,
-  kCpuAvx = 64,
-  kCpuAvx2 = 128
+  kCpuBmi1 = WRING_TARGET_BMI1,
+  kCpuBmi2 = WRING_TARGET_BMI2,
+  kCpuLzcnt = WRING_TARGET_LZCNT,
+  kCpuPopcnt = WRING_TARGET_POPCNT,
+  kCpuMovbe = WRING_TARGET_MOVBE,
+  kCpuSse41 = WRING_TARGET_SSE41,
+  kCpuAvx = WRING_TARGET_AVX,
+  kCpuAvx2 = WRING_TARGET_AVX2
 };
 
 }  // namespace wring

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // The walk of global value numbering; see gvn.h.
 #include "core/opt/gvn.h"
-#include "core/runtime/vmctx.h"
+#include "core/abi/vmctx.h"
 
 namespace wring::opt {
 

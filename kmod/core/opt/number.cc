@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // The tables of global value numbering: pure values by what computes them, loads by location and version.
+#include "core/abi/vmctx.h"
 #include "core/opt/gvn.h"
-#include "core/runtime/vmctx.h"
 
 namespace wring::opt {
 

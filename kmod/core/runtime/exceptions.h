@@ -7,9 +7,9 @@
 // have no maps, are looked at word by word. That is bounded by the stack, takes no memory and is paid for in fuel.
 #pragma once
 
+#include "core/abi/vmctx.h"
 #include "core/base/arena.h"
 #include "core/base/result.h"
-#include "core/runtime/vmctx.h"
 #include "core/wasm/types.h"
 
 struct wring_instance;

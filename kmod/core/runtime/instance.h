@@ -2,7 +2,7 @@
 // Instances: instantiation, and the operations on tables and memories that library calls share with it.
 #pragma once
 
-#include "core/runtime/libcalls.h"
+#include "core/abi/libcalls.h"
 #include "core/runtime/objects.h"
 
 namespace wring::runtime {

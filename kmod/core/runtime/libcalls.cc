@@ -3,7 +3,7 @@
 //
 // Bulk operations pay fuel for their length before they begin, and where the host may be asked to yield they work
 // in pieces: a 4 GiB fill must neither be free nor keep a CPU.
-#include "core/runtime/libcalls.h"
+#include "core/abi/libcalls.h"
 
 #include "core/base/nospec.h"
 #include "core/base/recovery.h"
@@ -19,7 +19,7 @@ bool libcall_may_trap(Libcall call) {
 #define LIBCALL(name, symbol, params, results, may_trap) \
   case Libcall::k##name:                                 \
     return may_trap;
-#include "core/runtime/libcalls.def"
+#include "core/abi/libcalls.def"
 #undef LIBCALL
     case Libcall::kCount: break;
   }
@@ -31,7 +31,7 @@ u64 libcall_address(Libcall call) {
 #define LIBCALL(name, symbol, params, results, may_trap) \
   case Libcall::k##name:                                 \
     return reinterpret_cast<u64>(&symbol);
-#include "core/runtime/libcalls.def"
+#include "core/abi/libcalls.def"
 #undef LIBCALL
     case Libcall::kCount: break;
   }

@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kTrapTexts[] = {
 #define TRAP(name, text) text,
-#include "core/runtime/traps.def"
+#include "core/abi/traps.def"
 #undef TRAP
 };
 

@@ -49,7 +49,7 @@ class HookEmitter {
     if (uses(kUsesFuel)) load_fuel_left();
     as_.mov(Size::k32, kRdx, vmctx_field(WRING_VMCTX_OFFSET(trap_reason)));
     Label trapped = as_.here();
-    report(kHookTrap);
+    report(WRING_HOOK_TRAP);
     as_.mov_store_imm(Size::k32, vmctx_field(WRING_VMCTX_OFFSET(trap_reason)), 0);
     as_.jmp(finish);
 
@@ -71,25 +71,25 @@ class HookEmitter {
       as_.bind(unusable);
       give_stack();
       as_.alu_imm(Alu::kSub, Size::k64, vmctx_field(WRING_VMCTX_OFFSET(turns)), 1);
-      as_.mov_imm(kRdx, kMissNoFpu);
+      as_.mov_imm(kRdx, WRING_MISS_NO_FPU);
       as_.jmp(miss);
     }
     if (entry_.own_stack) {
       as_.bind(too_deep);
       allow_preemption();
       as_.alu_imm(Alu::kSub, Size::k64, vmctx_field(WRING_VMCTX_OFFSET(turns)), 1);
-      as_.mov_imm(kRdx, kMissTooDeep);
+      as_.mov_imm(kRdx, WRING_MISS_TOO_DEEP);
       as_.jmp(miss);
     }
     as_.bind(busy);
-    as_.mov_imm(kRdx, kMissBusy);
+    as_.mov_imm(kRdx, WRING_MISS_BUSY);
     as_.bind(miss);
-    report(kHookMiss);
+    report(WRING_HOOK_MISS);
     as_.jmp(leave);
 
     as_.bind(bad);
     as_.mov(Size::k32, kRdx, kRax);
-    report(kHookBadVerdict);
+    report(WRING_HOOK_BAD_VERDICT);
     as_.jmp(finish);
 
     if (entry_.is_timed) {
@@ -186,15 +186,15 @@ class HookEmitter {
 
   void context() {
     if (uses(kUsesHost)) as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(hook_ctx)), kRdi);
-    if (uses(kUsesHost | kUsesPacket) && entry_.pkt_data_offset >= 0) {
-      as_.mov(Size::k64, kRax, Mem{kRdi, kNoReg, 0, false, entry_.pkt_data_offset});
-      as_.mov(Size::k64, kRcx, Mem{kRdi, kNoReg, 0, false, entry_.pkt_end_offset});
+    if (uses(kUsesHost | kUsesPacket) && entry_.layout.pkt_data_offset >= 0) {
+      as_.mov(Size::k64, kRax, Mem{kRdi, kNoReg, 0, false, entry_.layout.pkt_data_offset});
+      as_.mov(Size::k64, kRcx, Mem{kRdi, kNoReg, 0, false, entry_.layout.pkt_end_offset});
       as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(pkt)), kRax);
       as_.alu(Alu::kSub, Size::k64, kRcx, kRax);
       as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(pkt_len)), kRcx);
     }
     // hook_arg_count is the host's: it depends on the tracepoint.
-    if (uses(kUsesHost | kUsesArgs) && entry_.args_in_ctx)
+    if (uses(kUsesHost | kUsesArgs) && entry_.layout.args_in_ctx)
       as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(hook_args)), kRdi);
   }
 
@@ -313,11 +313,11 @@ class HookEmitter {
   }
 
   // rdx is the value; leaves the verdict in eax.
-  void report(HookEvent event) {
+  void report(wring_hook_event event) {
     if (!entry_.slow_path) return as_.mov_imm(kRax, entry_.default_verdict);
     as_.mov(Size::k64, kRdi, kVmCtx);
     as_.mov_imm(kRsi, event);
-    if (event != kHookMiss) return call_from_invocation(entry_.slow_path);
+    if (event != WRING_HOOK_MISS) return call_from_invocation(entry_.slow_path);
     bool pad = saved_count_ % 2 == 0;
     if (pad) as_.push(kRdx);
     as_.call_address(entry_.slow_path);

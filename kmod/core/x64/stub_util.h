@@ -2,7 +2,7 @@
 // What function bodies and stubs have in common: vmctx fields, returns, indirect calls under mitigations.
 #pragma once
 
-#include "core/runtime/vmctx.h"
+#include "core/abi/vmctx.h"
 #include "core/x64/asm.h"
 
 namespace wring::x64 {

@@ -14,6 +14,7 @@
 //   from the vmctx.
 #pragma once
 
+#include "core/abi/hook.h"
 #include "core/ir/ir.h"
 #include "core/link/binding.h"
 #include "core/link/code.h"
@@ -69,65 +70,29 @@ Err emit_stubs(const Target& target, CodeBuilder* code, Diag* diag);
 Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 tail_bytes,
                      CodeBuilder* code, u32* area_bytes, Diag* diag);
 
-// Second argument of HookEntry::slow_path.
-enum HookEvent : u32 {
-  kHookMiss,        // the program did not run; value: HookMiss
-  kHookTrap,        // value: the reason; the trap is recorded in the vmctx, which is still busy
-  kHookBadVerdict,  // value: the verdict
-};
-
-// Why.
-enum HookMiss : u32 {
-  kMissBusy,     // the vmctx belongs to the invocation that this one interrupted
-  kMissNoFpu,    // fpu_begin said no
-  kMissTooDeep,  // all stacks of this CPU are in use, by invocations that this one interrupted
-};
-
-// What a hook's entry stub does around the program; see kmod/hook.c for the values of each hook. It
+// What a hook's entry stub does around the program; the host's part of it is abi/hook.h. It
 // only does what the functions compiled so far ask for (CodeBuilder::uses), so that it must be
 // emitted after all of them:
 //   save the pinned registers in use, and the callee-saved ones that a trap could leave changed
 //   look at *is_timed            (if it is not 0, all the rest is done between time_begin and time_end)
 //   load the vmctx               (gs-relative: gs points to where this CPU's per-CPU copies are)
-//   make vmctx->turns odd        (if it was: return slow_path(vmctx, kHookMiss, kMissBusy))
+//   make vmctx->turns odd        (if it was: return slow_path(vmctx, WRING_HOOK_MISS, WRING_MISS_BUSY))
 //   take one of the CPU's stacks (own_stack; there is none left: turns as before, and a miss)
 //   fpu_begin()                  (0: back, turns as before, and a miss; only if the code uses vector registers)
 //   hook_ctx = rdi; pkt, pkt_len; hook_args (hook_arg_count is the host's: it is there already)
 //   stack_pointers               (only of programs that may leave one elsewhere without a trap)
 //   switch to that stack         (or to vmctx->private_stack_top)
 //   entry_sp; memory base; a slice of fuel, fuel_reserve, check_at; call
-//                                (a trap: slow_path(vmctx, kHookTrap, reason), trap_reason = 0;
+//                                (a trap: slow_path(vmctx, WRING_HOOK_TRAP, reason), trap_reason = 0;
 //                                an exception: the same, by way of wring_lib_uncaught)
 //   compare the verdict with its range
-//                                (bad: slow_path(vmctx, kHookBadVerdict, verdict))
+//                                (bad: slow_path(vmctx, WRING_HOOK_BAD_VERDICT, verdict))
 //   fpu_end(), give the stack back, fuel_used, turns + 1, restore, return
 // vmctx->root must be the vmctx itself. rsp is a multiple of 16 at calls of C functions if the hook
 // is called as the C ABI wants.
-struct HookEntry {
-  u32 func;                      // () -> i32 or (i32) -> i32 (the argument is 0)
-  u64 percpu_vmctx;              // per-CPU address of a `struct wring_vmctx *`
-  u32 default_verdict;           // returned instead of calling slow_path if that is 0
-  u32 verdict_min, verdict_max;  // inclusive, unsigned
-  u64 fuel;                      // budget per invocation
-  // Addresses: of an int that tells whether invocations are to be timed, 0: they never are; and C functions:
-  // void time_begin(struct wring_vmctx *, struct wring_hook_timing *), u32 time_end(the same, u32 verdict), which
-  // returns the verdict. On the hook's own stack, turned to a multiple of 16 if the hook's caller has it so.
-  u64 is_timed, time_begin, time_end;
-  // Where the native context (first C argument, rdi) keeps the packet: u8 * at [ctx + offset]; -1:
-  // nowhere.
-  i32 pkt_data_offset, pkt_end_offset;
-  bool args_in_ctx;  // rdi points to the hook's u64 arguments (raw tracepoints)
-  // C: u32 fn(struct wring_vmctx *, u32 event, u32 value) returns the verdict. Called with the
-  // hook's own stack (own_stack: the program's, except for kHookMiss).
-  u64 slow_path;
-  // Take a stack: per-CPU address of the `struct wring_hook_stack *` that is next (vmctx.h), and of the count that
-  // keeps the kernel from preempting while it is not 0 (int), 0: there is none.
-  bool own_stack;
-  u64 percpu_stacks, percpu_preempt_count;
-  bool checks_stack;   // there are checked prologues: stack_limit must be the stack's
-  bool private_stack;  // run on vmctx->private_stack_top, whose limit is in stack_limit
-  // C: u32 fn(void), whether vector registers may be used now; void fn(void). On the hook's own stack.
-  u64 fpu_begin, fpu_end;
+struct HookEntry : wring_hook_entry {
+  bool own_stack;     // take a stack
+  bool checks_stack;  // there are checked prologues: stack_limit must be the stack's
   u32 tail_bytes;
   Span<const StackPointer> stack_pointers;  // those that do not rest are saved in the vmctx
 };

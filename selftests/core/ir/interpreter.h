@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "core/abi/libcalls.h"
 #include "core/ir/build.h"
 #include "core/ir/verify.h"
 #include "core/opt/opt.h"
-#include "core/runtime/libcalls.h"
 #include "core/wasm/instr.h"
 #include "selftests/core/ir/interpret_simd.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // References: in tables that grow, in globals, across instances that were linked late, and from the host.
+#include "core/abi/libcalls.h"
 #include "core/base/limits.h"
-#include "core/runtime/libcalls.h"
 #include "selftests/core/runtime/engine_fixture.h"
 #include "selftests/core/wasm/module_builder.h"
 

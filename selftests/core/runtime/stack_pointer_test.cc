@@ -163,8 +163,8 @@ class StackPointerHookTest : public StackPointerTest {
     hook.verdict_max = 9;
     hook.percpu_vmctx = reinterpret_cast<u64>(&g_vmctx);
     hook.fuel = 100'000;
-    hook.pkt_data_offset = 0;
-    hook.pkt_end_offset = 8;
+    hook.layout.pkt_data_offset = 0;
+    hook.layout.pkt_end_offset = 8;
     hook.slow_path = reinterpret_cast<u64>(&slow_path);
     std::vector<wring_binding> bindings(1);
     bindings[0].kind = WRING_BIND_INTRINSIC;

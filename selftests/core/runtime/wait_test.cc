@@ -3,8 +3,8 @@
 #include <atomic>
 #include <thread>
 
+#include "core/abi/libcalls.h"
 #include "core/platform.h"
-#include "core/runtime/libcalls.h"
 #include "selftests/core/runtime/engine_fixture.h"
 
 namespace wring::test {

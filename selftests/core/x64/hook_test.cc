@@ -44,7 +44,7 @@ x64::HookEntry hook_entry(u32 func) {
   hook.verdict_min = 0;
   hook.verdict_max = 4;
   hook.fuel = 1000;
-  hook.pkt_data_offset = hook.pkt_end_offset = -1;
+  hook.layout.pkt_data_offset = hook.layout.pkt_end_offset = -1;
   hook.slow_path = reinterpret_cast<u64>(&slow_path);
   return hook;
 }
@@ -120,7 +120,7 @@ TEST_P(X64Hook, VerdictsAndMisses) {
       EXPECT_EQ(run_hook(m), good ? verdict : 77);
       EXPECT_EQ(g_slow.calls, good ? 0u : 1u);
       if (!good) {
-        EXPECT_EQ(g_slow.event, x64::kHookBadVerdict);
+        EXPECT_EQ(g_slow.event, WRING_HOOK_BAD_VERDICT);
         EXPECT_EQ(g_slow.value, verdict);
         EXPECT_EQ(g_slow.ctx, &m.ctx);
       }
@@ -128,8 +128,8 @@ TEST_P(X64Hook, VerdictsAndMisses) {
 
       m.ctx.turns = 1;
       EXPECT_EQ(run_hook(m), 77u);
-      EXPECT_EQ(g_slow.event, x64::kHookMiss);
-      EXPECT_EQ(g_slow.value, x64::kMissBusy);
+      EXPECT_EQ(g_slow.event, WRING_HOOK_MISS);
+      EXPECT_EQ(g_slow.value, WRING_MISS_BUSY);
       EXPECT_EQ(m.ctx.turns, 1u);  // the other invocation's
     }
 }
@@ -166,7 +166,7 @@ TEST_P(X64Hook, TrapsGiveTheDefaultVerdict) {
     ASSERT_NO_FATAL_FAILURE(m.finish());
     for (u32 round = 0; round < 2; round++) {
       EXPECT_EQ(run_hook(m), 77u);
-      EXPECT_EQ(g_slow.event, x64::kHookTrap);
+      EXPECT_EQ(g_slow.event, WRING_HOOK_TRAP);
       EXPECT_EQ(g_slow.value, u32{WRING_TRAP_MemoryOutOfBounds});
       EXPECT_EQ(g_slow.is_running, 1u);
       EXPECT_EQ(m.ctx.turns % 2, 0u);
@@ -273,7 +273,7 @@ TEST_P(X64Hook, TimedWhenAskedTo) {
     });
     x64::HookEntry hook = hook_entry(func);
     hook.own_stack = own_stack;
-    hook.args_in_ctx = true;
+    hook.layout.args_in_ctx = true;
     hook.is_timed = reinterpret_cast<u64>(&is_timed);
     hook.time_begin = reinterpret_cast<u64>(&time_begin);
     hook.time_end = reinterpret_cast<u64>(&time_end);
@@ -357,8 +357,8 @@ TEST_P(X64Hook, NestingEndsWhereStacksDo) {
   g_next_nested = 0;
   // The innermost program that ran got 77 for the one that found no stack.
   EXPECT_EQ(run_hook(*modules[0], nullptr, next), 77u + kStacks);
-  EXPECT_EQ(g_nested[kStacks].event, x64::kHookMiss);
-  EXPECT_EQ(g_nested[kStacks].value, x64::kMissTooDeep);
+  EXPECT_EQ(g_nested[kStacks].event, WRING_HOOK_MISS);
+  EXPECT_EQ(g_nested[kStacks].value, WRING_MISS_TOO_DEEP);
   EXPECT_EQ(g_next_nested, kStacks);
   for (u32 i = 1; i <= kStacks; i++) EXPECT_EQ(g_nested[i].preempt_count, 5 + static_cast<int>(i));
   for (u32 i = 0; i < kDepth; i++) EXPECT_EQ(modules[i]->ctx.turns % 2, 0u);
@@ -395,8 +395,8 @@ TEST_P(X64Hook, ContextReachesHostFunctions) {
       hook.private_stack = private_stack;
       alignas(16) static u8 own[16 * 1024];
       m.ctx.private_stack_top = own + sizeof(own);
-      hook.pkt_data_offset = 8;
-      hook.pkt_end_offset = 24;
+      hook.layout.pkt_data_offset = 8;
+      hook.layout.pkt_end_offset = 24;
       m.add_hook(hook);
       ASSERT_NO_FATAL_FAILURE(m.finish());
       u64 context[] = {1, 0x5000, 3, 0x5123};
@@ -429,9 +429,9 @@ TEST_P(X64Hook, PacketAndArguments) {
   });
   x64::HookEntry hook = hook_entry(func);
   hook.verdict_max = 0xffff'ffff;
-  hook.pkt_data_offset = 0;
-  hook.pkt_end_offset = 8;
-  hook.args_in_ctx = true;
+  hook.layout.pkt_data_offset = 0;
+  hook.layout.pkt_end_offset = 8;
+  hook.layout.args_in_ctx = true;
   m.add_hook(hook);
   ASSERT_NO_FATAL_FAILURE(m.finish());
   m.ctx.hook_arg_count = 3;
@@ -499,7 +499,7 @@ TEST_P(X64Hook, FpuIsUsedBetweenBeginAndEnd) {
 
         m.memory[8] = 1;
         EXPECT_EQ(run_hook(m, context), 77u);
-        EXPECT_EQ(g_slow.event, x64::kHookTrap);
+        EXPECT_EQ(g_slow.event, WRING_HOOK_TRAP);
         EXPECT_EQ(g_fpu.begins, 2u);
         EXPECT_EQ(g_fpu.ends, 2u);
 
@@ -508,8 +508,8 @@ TEST_P(X64Hook, FpuIsUsedBetweenBeginAndEnd) {
         g_fpu.usable = 0;
         g_seen[0] = 0;
         EXPECT_EQ(run_hook(m, context), 77u);
-        EXPECT_EQ(g_slow.event, x64::kHookMiss);
-        EXPECT_EQ(g_slow.value, x64::kMissNoFpu);
+        EXPECT_EQ(g_slow.event, WRING_HOOK_MISS);
+        EXPECT_EQ(g_slow.value, WRING_MISS_NO_FPU);
         EXPECT_EQ(g_fpu.begins, 3u);
         EXPECT_EQ(g_fpu.ends, 2u);
         EXPECT_EQ(g_seen[0], 0u);
@@ -553,7 +553,7 @@ TEST_P(X64Hook, UncaughtExceptionsAreTraps) {
     ASSERT_NO_FATAL_FAILURE(m.finish());
     EXPECT_TRUE(m.code.uses & kUsesExceptions);
     EXPECT_EQ(run_hook(m), 77u);
-    EXPECT_EQ(g_slow.event, x64::kHookTrap);
+    EXPECT_EQ(g_slow.event, WRING_HOOK_TRAP);
     EXPECT_EQ(g_slow.value, u32{WRING_TRAP_UncaughtException});
     EXPECT_EQ(m.ctx.exception, nullptr);
     EXPECT_EQ(m.ctx.trap_reason, 0u);

@@ -289,8 +289,7 @@ long Caller::run(int program, u32 repeat) {
 long Caller::attach_tracepoint(int device, int program, const char* name) {
   wring_link_attach attach = {};
   attach.prog_fd = program;
-  attach.stub_fd = -1;
-  std::snprintf(attach.target, sizeof(attach.target), "%s", name);
+  std::snprintf(attach.rawtp.tp_name, sizeof(attach.rawtp.tp_name), "%s", name);
   const long err = call(WRING_IOC_LINK_ATTACH, device, &attach);
   return err ? err : static_cast<long>(attach.id);
 }
@@ -298,9 +297,8 @@ long Caller::attach_tracepoint(int device, int program, const char* name) {
 long Caller::attach_netfilter(int device, int program, u32 pf, u32 hook) {
   wring_link_attach attach = {};
   attach.prog_fd = program;
-  attach.stub_fd = -1;
-  attach.pf = pf;
-  attach.hooknum = hook;
+  attach.netfilter.pf = pf;
+  attach.netfilter.hooknum = hook;
   const long err = call(WRING_IOC_LINK_ATTACH, device, &attach);
   return err ? err : static_cast<long>(attach.id);
 }
@@ -308,7 +306,7 @@ long Caller::attach_netfilter(int device, int program, u32 pf, u32 hook) {
 long Caller::attach_stub(int device, int program, int stub) {
   wring_link_attach attach = {};
   attach.prog_fd = program;
-  attach.stub_fd = stub;
+  attach.xdp.stub_fd = stub;
   const long err = call(WRING_IOC_LINK_ATTACH, device, &attach);
   return err ? err : static_cast<long>(attach.id);
 }

@@ -22,6 +22,9 @@ constexpr bool tiles(std::span<const Field> fields, usize bytes) {
 
 #define FIELD(field, ...) \
   { #field, offsetof(T, field), sizeof(T::field), __VA_ARGS__ }
+// What a union has beyond one of its members.
+#define BEYOND(all, member, ...) \
+  { #all, offsetof(T, member) + sizeof(T::member), sizeof(T::all) - sizeof(T::member), __VA_ARGS__ }
 // A struct called `type`; its fields follow.
 #define STRUCT(type, constant, ...)                                  \
   namespace of_##type {                                              \
@@ -120,26 +123,43 @@ STRUCT(wring_invoke, kInvoke,
 
 STRUCT(wring_export_get, kExportGet,
        FIELD(name, kPointer), FIELD(name_bytes, kCount), FIELD(export_index, kNumber, 100),
-       FIELD(kind, kOut), FIELD(flags, kReserved), FIELD(value, kOut), FIELD(params, kOut),
-       FIELD(results, kOut));
+       FIELD(kind, kOut), FIELD(flags, kReserved), FIELD(error, kPointer),
+       FIELD(error_bytes, kCount), FIELD(reserved, kReserved), FIELD(value, kOut),
+       FIELD(params, kOut), FIELD(results, kOut));
+
+STRUCT(wring_attach_xdp, kAttachXdp,
+       FIELD(stub_fd, kStubFd), FIELD(ifindex, kNumber, 2), FIELD(devname, kText));
+
+STRUCT(wring_attach_rawtp, kAttachRawtp,
+       FIELD(tp_name, kText));
+
+STRUCT(wring_attach_netfilter, kAttachNetfilter,
+       FIELD(pf, kNumber, 12), FIELD(hooknum, kNumber, 5), FIELD(priority, kNumber, 300));
 
 STRUCT(wring_link_attach, kLinkAttach,
-       FIELD(prog_fd, kProgramFd), FIELD(flags, kReserved), FIELD(stub_fd, kStubFd),
-       FIELD(ifindex, kNumber, 2), FIELD(pf, kNumber, 12), FIELD(hooknum, kNumber, 5),
-       FIELD(priority, kNumber, 300), FIELD(id, kOut), FIELD(error, kPointer),
-       FIELD(error_bytes, kCount), FIELD(reserved, kReserved), FIELD(target, kText));
+       FIELD(prog_fd, kProgramFd), FIELD(flags, kReserved), FIELD(error, kPointer),
+       FIELD(error_bytes, kCount), FIELD(id, kOut), FIELD(xdp.stub_fd, kStubFd),
+       FIELD(xdp.ifindex, kNumber, 2), FIELD(xdp.devname, kText), BEYOND(room, xdp, kReserved));
 
 STRUCT(wring_link_detach, kLinkDetach,
        FIELD(id, kLinkId), FIELD(flags, kFlags, WRING_LINK_F_PROG_FD | WRING_LINK_F_ALL),
        FIELD(prog_fd, kProgramFd), FIELD(detached, kOut), FIELD(error, kPointer),
        FIELD(error_bytes, kCount), FIELD(reserved, kReserved));
 
+STRUCT(wring_link_xdp, kLinkXdp,
+       FIELD(stub_id, kOut), FIELD(ifindex, kOut), FIELD(devname, kOut));
+
+STRUCT(wring_link_rawtp, kLinkRawtp,
+       FIELD(tp_name, kOut));
+
+STRUCT(wring_link_netfilter, kLinkNetfilter,
+       FIELD(pf, kOut), FIELD(hooknum, kOut), FIELD(priority, kOut), FIELD(reserved, kOut),
+       FIELD(netns_ino, kOut));
+
 STRUCT(wring_link_info, kLinkInfo,
-       FIELD(id, kLinkId), FIELD(type, kOut), FIELD(prog_id, kOut), FIELD(stub_id, kOut),
-       FIELD(ifindex, kOut), FIELD(pf, kOut), FIELD(hooknum, kOut), FIELD(priority, kOut),
-       FIELD(netns_ino, kOut), FIELD(reserved, kOut), FIELD(target, kOut),
-       FIELD(flags, kFlags, WRING_LINK_F_PROG_FD), FIELD(prog_fd, kProgramFd),
-       FIELD(error, kPointer), FIELD(error_bytes, kCount), FIELD(unused, kReserved));
+       FIELD(id, kLinkId), FIELD(flags, kFlags, WRING_LINK_F_PROG_FD), FIELD(prog_fd, kProgramFd),
+       FIELD(reserved, kReserved), FIELD(error, kPointer), FIELD(error_bytes, kCount),
+       FIELD(type, kOut), FIELD(prog_id, kOut), FIELD(unused, kOut), FIELD(room, kOut));
 
 #define COMMAND(name, on, argument) {#name, WRING_IOC_##name, On::on, &argument}
 constexpr Command kCommandTable[] = {
@@ -163,10 +183,11 @@ constexpr Command kCommandTable[] = {
 // clang-format on
 
 constexpr const Struct* kStructs[] = {
-    &kErrorInfo,   &kFeatures,   &kMapRefStruct, &kProgLoad, &kNextId,
-    &kProgOpen,    &kFrame,      &kTrapInfo,     &kProgInfo, &kProgCode,
-    &kProgModule,  &kProgUnload, &kProgRun,      &kInvoke,   &kExportGet,
-    &kInstanceNew, &kLinkAttach, &kLinkDetach,   &kLinkInfo, &kImportStruct,
+    &kErrorInfo, &kFeatures,      &kMapRefStruct, &kProgLoad,    &kNextId,          &kProgOpen,
+    &kFrame,     &kTrapInfo,      &kProgInfo,     &kProgCode,    &kProgModule,      &kProgUnload,
+    &kProgRun,   &kInvoke,        &kExportGet,    &kInstanceNew, &kLinkAttach,      &kLinkDetach,
+    &kLinkInfo,  &kImportStruct,  &kAttachXdp,    &kAttachRawtp, &kAttachNetfilter, &kLinkXdp,
+    &kLinkRawtp, &kLinkNetfilter,
 };
 
 constexpr bool has_command(unsigned number) {

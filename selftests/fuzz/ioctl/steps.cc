@@ -244,17 +244,18 @@ u32 Caller::some_link() {
 void Caller::step_attach() {
   wring_link_attach attach = {};
   attach.prog_fd = some_program();
-  attach.stub_fd = -1;
   switch (type_of(attach.prog_fd).value_or(WRING_PROG_MODULE)) {
     case WRING_PROG_XDP:
-      attach.stub_fd = pool_.stubs.get(choices_.below(pool_.stubs.kCount));
-      attach.ifindex = choices_.below(2);
+      attach.xdp.stub_fd = pool_.stubs.get(choices_.below(pool_.stubs.kCount));
+      attach.xdp.ifindex = choices_.below(2);
       break;
-    case WRING_PROG_RAW_TRACEPOINT: std::strcpy(attach.target, choices_.pick(kTracepoints)); break;
+    case WRING_PROG_RAW_TRACEPOINT:
+      std::strcpy(attach.rawtp.tp_name, choices_.pick(kTracepoints));
+      break;
     default:
-      attach.pf = choices_.pick(kProtocols);
-      attach.hooknum = choices_.below(6);
-      attach.priority = static_cast<i32>(choices_.below(600)) - 300;
+      attach.netfilter.pf = choices_.pick(kProtocols);
+      attach.netfilter.hooknum = choices_.below(6);
+      attach.netfilter.priority = static_cast<i32>(choices_.below(600)) - 300;
   }
   if (!call_changed(WRING_IOC_LINK_ATTACH, some_session(), &attach)) pool_.link_ids.put(attach.id);
 }
