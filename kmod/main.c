@@ -8,6 +8,7 @@
 #include <linux/workqueue.h>
 
 #include "device/device.h"
+#include "hooks/aftermath.h"
 #include "hooks/link.h"
 #include "hooks/stack.h"
 #include "mem/mem.h"
@@ -24,6 +25,7 @@ static void wring_deferred_drain(void)
 	int round;
 
 	for (round = 0; round < 2; round++) {
+		wring_aftermath_flush();
 		rcu_barrier();
 		flush_workqueue(wring_wq);
 	}
@@ -43,11 +45,13 @@ static int __init wring_init(void)
 	wring_wq = alloc_workqueue("wring", WQ_UNBOUND, 0);
 	if (!wring_wq)
 		return -ENOMEM;
-	wring_memory_init();
 	wring_wait_init();
-	err = wring_link_init();
+	err = wring_aftermath_setup();
 	if (err)
 		goto err_wq;
+	err = wring_link_init();
+	if (err)
+		goto err_aftermath;
 	err = wring_loads_init();
 	if (err)
 		goto err_link;
@@ -60,6 +64,8 @@ err_loads:
 	wring_loads_exit();
 err_link:
 	wring_link_exit();
+err_aftermath:
+	wring_aftermath_teardown();
 err_wq:
 	destroy_workqueue(wring_wq);
 	return err;
@@ -72,6 +78,7 @@ static void __exit wring_exit(void)
 	wring_program_exit();
 	wring_deferred_drain();
 	wring_link_exit();
+	wring_aftermath_teardown();
 	wring_hook_stacks_exit();
 	wring_memory_exit();
 	destroy_workqueue(wring_wq);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Family: what the loader knows of a kind of hook: its row of uapi/hooks.def, and how links of it are asked for, made and
-// shown, which is the family's own file (hook_<family>.cc).
+// Family: what the loader knows of a kind of hook: its row of uapi/hooks.def, and how links of it are asked for, made
+// and shown, which is the family's own file (hook_<family>.cc).
 #pragma once
 
 #include <string>

@@ -218,6 +218,8 @@ int wring_code_lookup(const struct wring_code *code, unsigned long long pc, unsi
  * they return at once. Any context.
  */
 int wring_guest_pay(struct wring_vmctx *vmctx, unsigned long long bytes);
+/* The same for other work, in units of fuel (at most 2^32). */
+int wring_guest_charge(struct wring_vmctx *vmctx, unsigned long long fuel);
 
 /* ---- instances ---- */
 

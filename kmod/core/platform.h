@@ -97,7 +97,7 @@ enum wring_wait_result {
 	WRING_WAIT_WOKEN,
 	WRING_WAIT_NOT_EQUAL,
 	WRING_WAIT_TIMED_OUT,
-	WRING_WAIT_INTERRUPTED,	/* the caller is being killed */
+	WRING_WAIT_INTERRUPTED,	/* the caller is being killed, or could not be */
 };
 enum wring_wait_result wring_os_wait(const void *address, unsigned int bytes,
 				     unsigned long long expected, long long timeout_ns);

@@ -3,6 +3,7 @@
  * links.c - the link commands: what is asked for, and whether the caller may.
  */
 #include <linux/err.h>
+#include <linux/minmax.h>
 
 #include "device/command.h"
 #include "device/links.h"
@@ -63,12 +64,11 @@ int wring_command_link_attach(struct wring_call *call, void *arg)
 	return err;
 }
 
-/* It may be gone already. */
 void wring_command_link_undo(struct wring_call *call, void *arg)
 {
 	const struct wring_link_attach *attach = arg;
 
-	wring_link_detach(attach->id, NULL);
+	wring_link_undo(attach->id);
 }
 
 static int wring_link_detach_check(const struct wring_link_detach *detach,
@@ -103,11 +103,16 @@ int wring_command_link_detach(struct wring_call *call, void *arg)
 	err = holder ? wring_may_attach(holder->unit.family, &call->report) : 0;
 	if (err)
 		goto out;
-	detach->detached = detach->flags & WRING_LINK_F_ALL ?
-				   wring_link_detach_all(NULL) :
-				   wring_link_detach(detach->id, holder);
-	if (!detach->detached && !(detach->flags & WRING_LINK_F_ALL))
-		err = wring_report_set(&call->report, -ENOENT, "no such link");
+	if (detach->flags & WRING_LINK_F_ALL) {
+		err = wring_link_detach_all(NULL);
+		detach->detached = max(err, 0);
+		err = min(err, 0);
+	} else {
+		err = wring_link_detach(detach->id, holder);
+		detach->detached = !err;
+		if (err == -ENOENT)
+			wring_report_set(&call->report, err, "no such link");
+	}
 out:
 	wring_link_holder_put(holder);
 	return err;
@@ -127,7 +132,7 @@ int wring_command_link_info(struct wring_call *call, void *arg)
 		return PTR_ERR(holder);
 	info->unused = 0;
 	err = wring_link_describe(info->id, holder, info);
-	if (err)
+	if (err == -ENOENT)
 		wring_report_set(&call->report, err, "no such link");
 	wring_link_holder_put(holder);
 	return err;

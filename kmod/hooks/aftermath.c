@@ -5,9 +5,15 @@
  *
  * Neither can be done where a hook runs, which may be an NMI. There the CPU's instance is only put out of reach, and a
  * work item does the rest; meanwhile invocations on that CPU are misses.
+ *
+ * A work item is nobody's task: no signal ends it, and no cgroup limits it. So start functions have there what an
+ * invocation of the hook has, and may not wait; and what a program lets be done takes no more than a fraction of the
+ * time. It is done on a queue of its own, for what is freed must not stand behind it.
  */
+#include <linux/cred.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -21,6 +27,10 @@
 
 /* Between attempts to make an instance anew, if there is no memory for it. */
 #define RETRY_INTERVAL (HZ / 10)
+/* How many times as long as they took it is until instances are made anew the next time. */
+#define REST_FACTOR 8
+
+static struct workqueue_struct *wring_aftermath_wq;
 
 /* Any context: the program is about to run, or running, through a link or a file that holds a reference. */
 static void wring_aftermath_queue(struct wring_program *program)
@@ -34,7 +44,7 @@ static void wring_aftermath_irq(struct irq_work *irq)
 {
 	struct wring_program *program = container_of(irq, struct wring_program, aftermath.irq);
 
-	if (!queue_work(wring_wq, &program->aftermath.work))
+	if (!queue_work(wring_aftermath_wq, &program->aftermath.work))
 		wring_program_put(program);
 }
 
@@ -77,14 +87,27 @@ bool wring_aftermath_of_miss(struct wring_program *program, const struct wring_v
 	return true;
 }
 
+/* The first miss after that will see to it. */
+static void wring_aftermath_retry(struct wring_aftermath *aftermath, unsigned long at)
+{
+	WRITE_ONCE(aftermath->retry_at, at | 1);
+}
+
 /* Makes instances anew that have been put out of reach. */
 static void wring_aftermath_renew(struct wring_program *program)
 {
 	struct wring_aftermath *aftermath = &program->aftermath;
 	struct wring_program_cpu *state;
+	const struct cred *caller_cred;
 	struct mem_cgroup *caller;
 	unsigned int cpu;
 	int err = 0;
+	u64 begin;
+
+	if (time_before(jiffies, aftermath->not_before)) {
+		wring_aftermath_retry(aftermath, aftermath->not_before);
+		return;
+	}
 
 	for_each_possible_cpu(cpu) {
 		state = per_cpu_ptr(program->cpu, cpu);
@@ -92,14 +115,18 @@ static void wring_aftermath_renew(struct wring_program *program)
 	}
 	/* Invocations that have found the old one may still run on it. */
 	tracepoint_synchronize_unregister();
+	begin = ktime_get_ns();
 	caller = set_active_memcg(aftermath->memcg);
+	caller_cred = override_creds(aftermath->cred);
 	for_each_possible_cpu(cpu) {
 		if (!err && per_cpu_ptr(program->cpu, cpu)->renew)
 			err = wring_program_renew(program, cpu);
 	}
+	revert_creds(caller_cred);
 	set_active_memcg(caller);
+	aftermath->not_before = jiffies + nsecs_to_jiffies(REST_FACTOR * (ktime_get_ns() - begin));
 	if (err)
-		WRITE_ONCE(aftermath->retry_at, (jiffies + RETRY_INTERVAL) | 1);
+		wring_aftermath_retry(aftermath, jiffies + RETRY_INTERVAL);
 }
 
 static void wring_aftermath_work(struct work_struct *work)
@@ -113,6 +140,22 @@ static void wring_aftermath_work(struct work_struct *work)
 	wring_program_put(program);
 }
 
+int wring_aftermath_setup(void)
+{
+	wring_aftermath_wq = alloc_workqueue("wring_aftermath", WQ_UNBOUND, 0);
+	return wring_aftermath_wq ? 0 : -ENOMEM;
+}
+
+void wring_aftermath_flush(void)
+{
+	flush_workqueue(wring_aftermath_wq);
+}
+
+void wring_aftermath_teardown(void)
+{
+	destroy_workqueue(wring_aftermath_wq);
+}
+
 int wring_aftermath_init(struct wring_program *program, u32 on_trap)
 {
 	struct wring_aftermath *aftermath = &program->aftermath;
@@ -120,9 +163,11 @@ int wring_aftermath_init(struct wring_program *program, u32 on_trap)
 
 	aftermath->irq = IRQ_WORK_INIT(wring_aftermath_irq);
 	INIT_WORK(&aftermath->work, wring_aftermath_work);
+	aftermath->not_before = jiffies;
 	if (on_trap != WRING_ON_TRAP_RESET)
 		return 0;
 	aftermath->memcg = get_mem_cgroup_from_mm(current->mm);
+	aftermath->cred = get_current_cred();
 	parked = kzalloc(sizeof(*parked), WRING_GFP);
 	if (!parked)
 		return -ENOMEM;
@@ -138,4 +183,5 @@ void wring_aftermath_exit(struct wring_program *program)
 	irq_work_sync(&program->aftermath.irq);
 	kfree(program->aftermath.parked);
 	mem_cgroup_put(program->aftermath.memcg);
+	put_cred(program->aftermath.cred);
 }

@@ -11,6 +11,11 @@ struct wring_program;
 struct wring_program_cpu;
 struct wring_vmctx;
 
+/* Module initialization: 0 or -ENOMEM; and exit, when no program exists. What is queued is over after a flush. */
+int wring_aftermath_setup(void);
+void wring_aftermath_flush(void);
+void wring_aftermath_teardown(void);
+
 /*
  * Prepares a program whose per-CPU states exist and whose limits are set; the caller's memory cgroup is charged for
  * instances made anew. 0 or -ENOMEM. May sleep.

@@ -32,14 +32,18 @@ struct wring_family_ops {
 	int skb_offset;			/* likewise: struct sk_buff *; -1: there is none */
 	size_t link_bytes;		/* of a struct that begins with struct wring_link */
 	size_t attach_bytes;		/* how much of the union in struct wring_link_attach is its */
-	/*
-	 * Checks the request and makes the hook run link->program. 0, or a negative errno with the report filled in and
-	 * nothing left to undo.
-	 */
+	/* Checks the request and notes where the link is to be. 0, or a negative errno with the report filled in. */
+	int (*prepare)(struct wring_link *link, const struct wring_link_attach *attach,
+		       struct wring_report *report);
+	/* Whether what hits one of these links hits the other. NULL: there is only one. */
+	bool (*is_beside)(const struct wring_link *link, const struct wring_link *other);
+	/* Makes the hook run link->program. 0, or a negative errno with the report filled in and nothing to undo. */
 	int (*attach)(struct wring_link *link, const struct wring_link_attach *attach,
 		      struct wring_report *report);
-	/* Undoes that. Invocations that have begun may still run: an RCU grace period ends them. */
+	/* Takes the program off its hook. Invocations that have begun may still run. */
 	void (*detach)(struct wring_link *link);
+	/* After a grace period of RCU and of tracepoints: gives back what they used. */
+	void (*release)(struct wring_link *link);
 	/* Fills in the family's part of the union, which is zero. */
 	void (*describe)(const struct wring_link *link, struct wring_link_info *info);
 	/* Whether nothing can run the link's program any more, as nobody would tell: asked every second. */

@@ -11,6 +11,7 @@
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/tracepoint.h>
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
 
@@ -18,9 +19,12 @@
 #include "hooks/link.h"
 #include "os/os.h"
 #include "report.h"
+#include "unit/limits.h"
 #include "unit/program.h"
 
 #define SWEEP_INTERVAL (HZ)
+/* What an invocation counts for at least, with all that is around it. */
+#define MIN_SHARE_US 100u
 
 /*
  * Serializes everything that changes links. Taken within pernet operations, so rtnl must not be
@@ -39,7 +43,8 @@ static const struct wring_family_ops *wring_link_ops(const struct wring_link *li
 
 /* ---- attaching ---- */
 
-int wring_link_name_check(const char *name, const char *field, struct wring_report *report)
+int wring_link_name_copy(char *to, const char *name, const char *field,
+			 struct wring_report *report)
 {
 	size_t len = strnlen(name, WRING_TARGET_LEN), i;
 
@@ -49,7 +54,36 @@ int wring_link_name_check(const char *name, const char *field, struct wring_repo
 		if (name[i] <= ' ' || name[i] > '~')
 			return wring_report_set(report, -EINVAL, "%s: not printable", field);
 	}
+	strscpy(to, name, WRING_TARGET_LEN);
 	return 0;
+}
+
+/* What one invocation through a link may take. */
+static u32 wring_link_time_us(const struct wring_link *link)
+{
+	return max(link->program->unit.time_us, MIN_SHARE_US);
+}
+
+/*
+ * With the lock held: all that one event can hold a CPU for is bounded, however many programs wait
+ * for it.
+ */
+static int wring_link_check_time(const struct wring_link *link, struct wring_report *report)
+{
+	const struct wring_family_ops *ops = wring_link_ops(link);
+	u64 total = wring_link_time_us(link);
+	const struct wring_link *other;
+	int id;
+
+	idr_for_each_entry(&wring_links, other, id) {
+		if (wring_link_ops(other) == ops && ops->is_beside && ops->is_beside(link, other))
+			total += wring_link_time_us(other);
+	}
+	if (total <= WRING_MAX_EVENT_TIME_US)
+		return 0;
+	return wring_report_set(report, -ENOSPC,
+				"the programs there may take more than %u us together (see time_us)",
+				WRING_MAX_EVENT_TIME_US);
 }
 
 static int wring_link_attach_locked(struct wring_link *link, const struct wring_link_attach *attach,
@@ -58,6 +92,9 @@ static int wring_link_attach_locked(struct wring_link *link, const struct wring_
 	const struct wring_family_ops *ops = wring_link_ops(link);
 	int id, err;
 
+	err = ops->prepare(link, attach, report) ?: wring_link_check_time(link, report);
+	if (err)
+		return err;
 	/* The id first, because it can fail and attaching is better not undone. */
 	id = idr_alloc_cyclic(&wring_links, NULL, 1, 0, WRING_GFP);
 	if (id < 0)
@@ -97,11 +134,14 @@ int wring_link_attach(struct wring_program *program, struct wring_link_attach *a
 	if (!link)
 		return wring_report_set(report, -ENOMEM, "out of memory");
 	link->program = program;
-	mutex_lock(&wring_link_lock);
+	err = mutex_lock_killable(&wring_link_lock);
+	if (err)
+		goto out;
 	err = wring_link_attach_locked(link, attach, report);
 	if (!err)
 		attach->id = link->id;	/* unlocked, the link may be gone at once */
 	mutex_unlock(&wring_link_lock);
+out:
 	if (err)
 		kfree(link);
 	return err;
@@ -130,8 +170,11 @@ static void wring_links_free(struct list_head *dead)
 	lockdep_assert_held(&wring_link_lock);
 	if (list_empty(dead))
 		return;
-	synchronize_rcu();
+	/* Some hooks are tracepoints, which run outside of RCU proper too. */
+	tracepoint_synchronize_unregister();
 	list_for_each_entry_safe(link, next, dead, dead) {
+		if (wring_link_ops(link)->release)
+			wring_link_ops(link)->release(link);
 		wring_program_unlink(link->program);
 		kfree(link);
 	}
@@ -145,29 +188,44 @@ static struct wring_link *wring_link_find(u32 id, const struct wring_program *pr
 	return link && (!program || link->program == program) ? link : NULL;
 }
 
-u32 wring_link_detach(u32 id, const struct wring_program *program)
+static int wring_link_detach_locked(u32 id, const struct wring_program *program)
 {
-	struct wring_link *link;
+	struct wring_link *link = wring_link_find(id, program);
 	LIST_HEAD(dead);
 
-	mutex_lock(&wring_link_lock);
-	link = wring_link_find(id, program);
-	if (link) {
-		wring_link_unhook(link, &dead);
-		wring_links_free(&dead);
-	}
-	mutex_unlock(&wring_link_lock);
-	return link ? 1 : 0;
+	if (!link)
+		return -ENOENT;
+	wring_link_unhook(link, &dead);
+	wring_links_free(&dead);
+	return 0;
 }
 
-u32 wring_link_detach_all(const struct wring_program *program)
+int wring_link_detach(u32 id, const struct wring_program *program)
+{
+	int err;
+
+	if (mutex_lock_killable(&wring_link_lock))
+		return -EINTR;
+	err = wring_link_detach_locked(id, program);
+	mutex_unlock(&wring_link_lock);
+	return err;
+}
+
+void wring_link_undo(u32 id)
+{
+	mutex_lock(&wring_link_lock);
+	wring_link_detach_locked(id, NULL);
+	mutex_unlock(&wring_link_lock);
+}
+
+int wring_link_detach_all(const struct wring_program *program)
 {
 	struct wring_link *link;
 	LIST_HEAD(dead);
-	u32 count = 0;
-	int id;
+	int id, count = 0;
 
-	mutex_lock(&wring_link_lock);
+	if (mutex_lock_killable(&wring_link_lock))
+		return -EINTR;
 	idr_for_each_entry(&wring_links, link, id) {
 		if (program && link->program != program)
 			continue;
@@ -235,7 +293,8 @@ int wring_link_describe(u32 id, const struct wring_program *program, struct wrin
 {
 	const struct wring_link *link;
 
-	mutex_lock(&wring_link_lock);
+	if (mutex_lock_killable(&wring_link_lock))
+		return -EINTR;
 	wring_link_sweep_locked();
 	link = wring_link_find(id, program);
 	if (link) {
@@ -253,7 +312,8 @@ int wring_link_next(u32 id, u32 *next)
 	int at = min_t(u32, id, INT_MAX);
 	bool found;
 
-	mutex_lock(&wring_link_lock);
+	if (mutex_lock_killable(&wring_link_lock))
+		return -EINTR;
 	wring_link_sweep_locked();
 	found = idr_get_next(&wring_links, &at);
 	mutex_unlock(&wring_link_lock);

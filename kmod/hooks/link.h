@@ -30,18 +30,22 @@ struct wring_link {
 int wring_link_attach(struct wring_program *program, struct wring_link_attach *attach,
 		      struct wring_report *report);
 /*
- * Detaches a link of this program (NULL: of any), or all of them; how many there were. When it returns no program runs
- * any more through those links. Whoever attaches meanwhile was there before, or comes afterwards.
+ * Detaches a link of this program (NULL: of any): 0 or -ENOENT; or all of them: how many there were. Either may be
+ * -EINTR. When it returns no program runs any more through those links. Whoever attaches meanwhile was there before, or
+ * comes afterwards.
  */
-u32 wring_link_detach(u32 id, const struct wring_program *program);
-u32 wring_link_detach_all(const struct wring_program *program);
-/* Describes a link of this program (NULL: of any): 0 or -ENOENT. */
+int wring_link_detach(u32 id, const struct wring_program *program);
+int wring_link_detach_all(const struct wring_program *program);
+/* Takes back an attachment that its maker cannot be told of, if it is still there. */
+void wring_link_undo(u32 id);
+/* Describes a link of this program (NULL: of any): 0, -ENOENT or -EINTR. */
 int wring_link_describe(u32 id, const struct wring_program *program, struct wring_link_info *info);
-/* The smallest id from `id` on, or -ENOENT. */
+/* The smallest id from `id` on, -ENOENT or -EINTR. */
 int wring_link_next(u32 id, u32 *next);
 
-/* Whether a name of the request, of WRING_TARGET_LEN bytes, is terminated and printable: 0 or -EINVAL. */
-int wring_link_name_check(const char *name, const char *field, struct wring_report *report);
+/* Copies a name of the request, both of WRING_TARGET_LEN bytes. 0, or -EINVAL unless it is terminated and printable. */
+int wring_link_name_copy(char *to, const char *name, const char *field,
+			 struct wring_report *report);
 
 /* Module initialization, and exit, when no link exists. 0 or a negative errno. */
 int wring_link_init(void);

@@ -9,13 +9,15 @@
  *
  * A program that stores into packets gets skbs whose linear data is its own, made so before it
  * runs: the generated code holds on to the packet's address, which therefore may not change while
- * it runs.
+ * it runs. The stack has checked headers before its hooks and relies on that afterwards, so what it
+ * has established must be as it was, or the packet is dropped.
  */
 #include <linux/bottom_half.h>
 #include <linux/netfilter.h>
 #include <linux/nsproxy.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
+#include <linux/tcp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
@@ -53,6 +55,68 @@ static void wring_nf_packet_set(struct wring_nf_packet *packet, struct sk_buff *
 	packet->data_end = skb_tail_pointer(skb);
 }
 
+/* Of a packet before a program that stores into it. */
+struct wring_nf_established {
+	u8 header[60];			/* IPv4 with options, or what IPv6 has */
+	u32 bytes;			/* of it that are there */
+	u8 doff;			/* of TCP segments that are to be cut up further on */
+};
+
+static bool wring_nf_has_doff(const struct sk_buff *skb)
+{
+	return skb_is_gso(skb) && skb_transport_header_was_set(skb) &&
+	       skb_shinfo(skb)->gso_type & (SKB_GSO_TCPV4 | SKB_GSO_TCPV6) &&
+	       skb_transport_offset(skb) + sizeof(struct tcphdr) <= skb_headlen(skb);
+}
+
+static void wring_nf_note(const struct sk_buff *skb, struct wring_nf_established *before)
+{
+	before->bytes = min_t(u32, skb_tail_pointer(skb) - skb_network_header(skb),
+			      sizeof(before->header));
+	memcpy(before->header, skb_network_header(skb), before->bytes);
+	if (wring_nf_has_doff(skb))
+		before->doff = tcp_hdr(skb)->doff;
+}
+
+/*
+ * Length of headers and packet, fragmentation, what comes next; and IPv4's options, whose places are noted when they
+ * are parsed, and which are moved and copied by their lengths later. The rest may change.
+ */
+static bool wring_nf_is_sound(const struct sk_buff *skb, const struct wring_nf_established *before)
+{
+	const u8 *old = before->header, *now = skb_network_header(skb);
+	u32 end;
+
+	if (before->bytes < sizeof(struct iphdr))
+		return false;
+	if (wring_nf_has_doff(skb) && before->doff != tcp_hdr(skb)->doff)
+		return false;
+	if (old[0] >> 4 != 4)
+		return old[0] >> 4 == now[0] >> 4 && !memcmp(old + 4, now + 4, 3);
+	if (old[0] != now[0] || memcmp(old + 2, now + 2, 2) || memcmp(old + 6, now + 6, 2) ||
+	    old[9] != now[9])
+		return false;
+	end = clamp_t(u32, (old[0] & 15) * 4, sizeof(struct iphdr), before->bytes);
+	return !memcmp(old + sizeof(struct iphdr), now + sizeof(struct iphdr),
+		       end - sizeof(struct iphdr));
+}
+
+/* The packet is the program's to store into. */
+static unsigned int wring_nf_run_writer(const struct wring_program *program, struct sk_buff *skb)
+{
+	struct wring_nf_established before;
+	struct wring_nf_packet packet;
+	unsigned int verdict;
+
+	wring_nf_note(skb, &before);
+	wring_nf_packet_set(&packet, skb);
+	verdict = program->entry(&packet);
+	if (verdict == NF_DROP || wring_nf_is_sound(skb, &before))
+		return verdict;
+	this_cpu_inc(program->cpu->counters.bad_verdicts);
+	return NF_DROP;
+}
+
 /*
  * Under rcu_read_lock, in softirq or, for packets of local processes, in process context. There it
  * must keep softirqs out as well: one that came upon the busy instance would let its packet pass
@@ -70,19 +134,22 @@ static unsigned int wring_nf_hook(void *priv, struct sk_buff *skb,
 		this_cpu_inc(program->cpu->counters.misses[WRING_MISS_READ_ONLY]);
 		return program->default_verdict;
 	}
-	wring_nf_packet_set(&packet, skb);
 	local_bh_disable();
-	verdict = program->entry(&packet);
+	if (program->unit.writes_packet) {
+		verdict = wring_nf_run_writer(program, skb);
+	} else {
+		wring_nf_packet_set(&packet, skb);
+		verdict = program->entry(&packet);
+	}
 	local_bh_enable();
 	return verdict;
 }
 
-static int wring_nf_attach(struct wring_link *link, const struct wring_link_attach *attach,
-			   struct wring_report *report)
+static int wring_nf_prepare(struct wring_link *link, const struct wring_link_attach *attach,
+			    struct wring_report *report)
 {
 	const struct wring_attach_netfilter *where = &attach->netfilter;
 	struct wring_nf_link *nf = wring_nf_link(link);
-	int err;
 
 	if (where->pf != NFPROTO_IPV4 && where->pf != NFPROTO_IPV6 && where->pf != NFPROTO_INET)
 		return wring_report_set(report, -EAFNOSUPPORT,
@@ -96,6 +163,23 @@ static int wring_nf_attach(struct wring_link *link, const struct wring_link_atta
 	nf->ops.pf = where->pf;
 	nf->ops.hooknum = where->hooknum;
 	nf->ops.priority = where->priority;
+	return 0;
+}
+
+static bool wring_nf_is_beside(const struct wring_link *link, const struct wring_link *other)
+{
+	const struct wring_nf_link *a = wring_nf_link(link), *b = wring_nf_link(other);
+
+	return a->net == b->net && a->ops.hooknum == b->ops.hooknum &&
+	       (a->ops.pf == b->ops.pf || a->ops.pf == NFPROTO_INET || b->ops.pf == NFPROTO_INET);
+}
+
+static int wring_nf_attach(struct wring_link *link, const struct wring_link_attach *attach,
+			   struct wring_report *report)
+{
+	struct wring_nf_link *nf = wring_nf_link(link);
+	int err;
+
 	err = nf_register_net_hook(nf->net, &nf->ops);
 	if (err)
 		return wring_report_set(report, err, "the netfilter hook cannot be registered");
@@ -179,6 +263,8 @@ const struct wring_family_ops wring_netfilter_ops = {
 	.skb_offset = offsetof(struct wring_nf_packet, skb),
 	.link_bytes = sizeof(struct wring_nf_link),
 	.attach_bytes = sizeof(struct wring_attach_netfilter),
+	.prepare = wring_nf_prepare,
+	.is_beside = wring_nf_is_beside,
 	.attach = wring_nf_attach,
 	.detach = wring_nf_detach,
 	.describe = wring_nf_describe,

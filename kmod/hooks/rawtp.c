@@ -85,22 +85,24 @@ static void *wring_rawtp_data(struct wring_rawtp_link *tp)
 #endif
 }
 
-static void wring_rawtp_release(struct wring_rawtp_link *tp)
+static void wring_rawtp_release(struct wring_link *link)
 {
+	struct wring_rawtp_link *tp = wring_rawtp_link(link);
+
 	if (tp->prog)
 		wring_k___bpf_prog_free(tp->prog);
 	wring_k_bpf_put_raw_tracepoint(tp->event);
 }
 
 /* Finds the tracepoint and describes the program to its glue: to be released. */
-static int wring_rawtp_prepare(struct wring_rawtp_link *tp, struct wring_report *report)
+static int wring_rawtp_find(struct wring_rawtp_link *tp, struct wring_report *report)
 {
 	tp->event = wring_k_bpf_get_raw_tracepoint(tp->tp_name);
 	if (!tp->event)
 		return wring_report_set(report, -ENOENT, "no tracepoint \"%s\"", tp->tp_name);
 	tp->prog = wring_rawtp_prog_new(tp->link.program);
 	if (!tp->prog) {
-		wring_rawtp_release(tp);
+		wring_rawtp_release(&tp->link);
 		return wring_report_set(report, -ENOMEM, "out of memory");
 	}
 #if WRING_RAW_TP_RUNS_LINK
@@ -109,24 +111,45 @@ static int wring_rawtp_prepare(struct wring_rawtp_link *tp, struct wring_report 
 	return 0;
 }
 
+/* Whether the program can run at a tracepoint of that name. */
+static int wring_rawtp_check(const struct wring_unit *unit, const char *name,
+			     struct wring_report *report)
+{
+	/*
+	 * These are hit while the kernel moves a task's registers into or out of the FPU, as nothing else tells:
+	 * a program that uses it there would leave its own values in the task.
+	 */
+	if (wring_code_uses_fpu(unit->code) && strstarts(name, "x86_fpu_"))
+		return wring_report_set(report, -EOPNOTSUPP,
+					"floats and vectors cannot be used at %s", name);
+	/* These, in the middle of taking a lock, which may be a map's. */
+	if (unit->takes_locks && (strstarts(name, "contention_") || strstarts(name, "lock_")))
+		return wring_report_set(report, -EOPNOTSUPP,
+					"maps cannot be updated or deleted from at %s", name);
+	return 0;
+}
+
+static int wring_rawtp_prepare(struct wring_link *link, const struct wring_link_attach *attach,
+			       struct wring_report *report)
+{
+	struct wring_rawtp_link *tp = wring_rawtp_link(link);
+
+	return wring_link_name_copy(tp->tp_name, attach->rawtp.tp_name, "tp_name", report) ?:
+		       wring_rawtp_check(&link->program->unit, tp->tp_name, report);
+}
+
+static bool wring_rawtp_is_beside(const struct wring_link *link, const struct wring_link *other)
+{
+	return !strcmp(wring_rawtp_link(link)->tp_name, wring_rawtp_link(other)->tp_name);
+}
+
 static int wring_rawtp_attach(struct wring_link *link, const struct wring_link_attach *attach,
 			      struct wring_report *report)
 {
 	struct wring_rawtp_link *tp = wring_rawtp_link(link);
 	int err;
 
-	err = wring_link_name_check(attach->rawtp.tp_name, "tp_name", report);
-	if (err)
-		return err;
-	strscpy(tp->tp_name, attach->rawtp.tp_name, sizeof(tp->tp_name));
-	/*
-	 * These are hit while the kernel moves a task's registers into or out of the FPU, as nothing else tells:
-	 * a program that uses it there would leave its own values in the task.
-	 */
-	if (wring_code_uses_fpu(link->program->unit.code) && strstarts(tp->tp_name, "x86_fpu_"))
-		return wring_report_set(report, -EOPNOTSUPP,
-					"floats and vectors cannot be used at %s", tp->tp_name);
-	err = wring_rawtp_prepare(tp, report);
+	err = wring_rawtp_find(tp, report);
 	if (err)
 		return err;
 	err = wring_rawtp_set_args(link->program, tp->event->num_args, report);
@@ -140,7 +163,7 @@ static int wring_rawtp_attach(struct wring_link *link, const struct wring_link_a
 	return 0;
 
 err_release:
-	wring_rawtp_release(tp);
+	wring_rawtp_release(link);
 	return err;
 }
 
@@ -150,9 +173,6 @@ static void wring_rawtp_detach(struct wring_link *link)
 
 	WARN_ON_ONCE(tracepoint_probe_unregister(tp->event->tp, tp->event->bpf_func,
 						 wring_rawtp_data(tp)));
-	/* Probes may still be running, and some run outside of RCU proper. */
-	tracepoint_synchronize_unregister();
-	wring_rawtp_release(tp);
 }
 
 static void wring_rawtp_describe(const struct wring_link *link, struct wring_link_info *info)
@@ -188,8 +208,11 @@ const struct wring_family_ops wring_rawtp_ops = {
 	.skb_offset = -1,
 	.link_bytes = sizeof(struct wring_rawtp_link),
 	.attach_bytes = sizeof(struct wring_attach_rawtp),
+	.prepare = wring_rawtp_prepare,
+	.is_beside = wring_rawtp_is_beside,
 	.attach = wring_rawtp_attach,
 	.detach = wring_rawtp_detach,
+	.release = wring_rawtp_release,
 	.describe = wring_rawtp_describe,
 	.run = wring_rawtp_run,
 };

@@ -91,7 +91,6 @@ void wring_stub_unbind(struct bpf_prog *stub, struct wring_program *program)
 	/* Nobody else can have changed what binding put there, see above. */
 	WARN_ON_ONCE(wring_k_bpf_arch_text_poke(stub->bpf_func, BPF_MOD_JUMP, program->entry,
 						NULL));
-	bpf_prog_put(stub);
 }
 
 /*

@@ -17,10 +17,7 @@ struct wring_report;
  */
 struct bpf_prog *wring_stub_bind(struct wring_program *program, int fd,
 				 struct wring_report *report);
-/*
- * Gives the stub its own code back, and the reference up. Invocations that have begun may still run the program: an RCU
- * grace period ends them.
- */
+/* Gives the stub its own code back. Invocations that have begun may still run the program. */
 void wring_stub_unbind(struct bpf_prog *stub, struct wring_program *program);
 /* Whether nobody but the link holds the stub any more: nothing can run it. Any context. */
 bool wring_stub_is_abandoned(const struct bpf_prog *stub);

@@ -32,17 +32,20 @@ static struct wring_xdp_link *wring_xdp_link(const struct wring_link *link)
 	return container_of(link, struct wring_xdp_link, link);
 }
 
+static int wring_xdp_prepare(struct wring_link *link, const struct wring_link_attach *attach,
+			     struct wring_report *report)
+{
+	struct wring_xdp_link *xdp = wring_xdp_link(link);
+
+	xdp->ifindex = attach->xdp.ifindex;
+	return wring_link_name_copy(xdp->devname, attach->xdp.devname, "devname", report);
+}
+
 static int wring_xdp_attach(struct wring_link *link, const struct wring_link_attach *attach,
 			    struct wring_report *report)
 {
 	struct wring_xdp_link *xdp = wring_xdp_link(link);
-	int err;
 
-	err = wring_link_name_check(attach->xdp.devname, "devname", report);
-	if (err)
-		return err;
-	xdp->ifindex = attach->xdp.ifindex;
-	strscpy(xdp->devname, attach->xdp.devname, sizeof(xdp->devname));
 	xdp->stub = wring_stub_bind(link->program, attach->xdp.stub_fd, report);
 	return PTR_ERR_OR_ZERO(xdp->stub);
 }
@@ -50,6 +53,11 @@ static int wring_xdp_attach(struct wring_link *link, const struct wring_link_att
 static void wring_xdp_detach(struct wring_link *link)
 {
 	wring_stub_unbind(wring_xdp_link(link)->stub, link->program);
+}
+
+static void wring_xdp_release(struct wring_link *link)
+{
+	bpf_prog_put(wring_xdp_link(link)->stub);
 }
 
 static void wring_xdp_describe(const struct wring_link *link, struct wring_link_info *info)
@@ -70,7 +78,9 @@ static bool wring_xdp_is_abandoned(const struct wring_link *link)
 static int wring_xdp_run(struct wring_program *program, struct wring_prog_run *run,
 			 struct wring_report *report)
 {
-	u32 room = XDP_PACKET_HEADROOM + run->data_in_bytes;
+	/* As drivers have it: speculation may reach behind the packet (WRING_PACKET_TAIL_BYTES). */
+	u32 room = XDP_PACKET_HEADROOM + run->data_in_bytes +
+		   SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
 	struct xdp_rxq_info rxq = {};
 	struct xdp_buff xdp;
 	void *data;
@@ -104,8 +114,10 @@ const struct wring_family_ops wring_xdp_ops = {
 	.skb_offset = -1,
 	.link_bytes = sizeof(struct wring_xdp_link),
 	.attach_bytes = sizeof(struct wring_attach_xdp),
+	.prepare = wring_xdp_prepare,
 	.attach = wring_xdp_attach,
 	.detach = wring_xdp_detach,
+	.release = wring_xdp_release,
 	.describe = wring_xdp_describe,
 	.is_abandoned = wring_xdp_is_abandoned,
 	.run = wring_xdp_run,

@@ -48,7 +48,5 @@ u64 wring_host_map_load64(struct wring_vmctx *vmctx, u32 handle, u32 index, u32 
 
 /* The format's bytes beyond the longest line are not looked at. */
 void wring_host_log(struct wring_vmctx *vmctx, u32 ptr, u32 len, u64 a, u64 b, u64 c);
-/* Switches the trace event on, once. May sleep. */
-void wring_log_enable(void);
 
 #endif /* WRING_HOST_FUNCTIONS_H */

@@ -15,6 +15,7 @@
 #include <linux/trace_events.h>
 
 #include "host/functions.h"
+#include "host/log.h"
 #include "unit/unit.h"
 
 #define CREATE_TRACE_POINTS

@@ -27,6 +27,9 @@
 /* Nesting of writes to maps on this CPU. */
 static DEFINE_PER_CPU(int, wring_map_writes);
 
+/* In units of fuel: a step from one node of a trie to the next, which no cache may have. */
+#define TRIE_STEP_COST 64
+
 /* What is copied at once, with nothing in between that could look at the time: some 100 us where all caches miss. */
 #define MAX_VALUE_BYTES SZ_512K
 
@@ -150,6 +153,25 @@ static void *wring_map_find(struct bpf_map *map, void *key)
 	return key ? map->ops->map_lookup_elem(map, key) : NULL;
 }
 
+/* Whether the guest can pay for finding a key, and for copying so many bytes besides. */
+static bool wring_map_pay(struct wring_vmctx *vmctx, const struct bpf_map *map, u64 bytes)
+{
+	/* A trie may have a node for each bit of the key. */
+	if (map->map_type == BPF_MAP_TYPE_LPM_TRIE &&
+	    wring_guest_charge(vmctx, (u64)map->key_size * BITS_PER_BYTE * TRIE_STEP_COST))
+		return false;
+	return !wring_guest_pay(vmctx, map->key_size + bytes);
+}
+
+/* What an update writes: of a new element of a per-CPU hash, the values of all CPUs. */
+static u64 wring_map_update_bytes(const struct bpf_map *map)
+{
+	return map->map_type == BPF_MAP_TYPE_PERCPU_HASH ||
+			       map->map_type == BPF_MAP_TYPE_LRU_PERCPU_HASH ?
+		       (u64)round_up(map->value_size, 8) * num_possible_cpus() :
+		       map->value_size;
+}
+
 static bool wring_map_readable(const struct bpf_map *map)
 {
 	return !(map->map_flags & BPF_F_WRONLY_PROG);
@@ -183,16 +205,25 @@ static bool wring_runs_anywhere(const struct wring_vmctx *vmctx)
 }
 
 /*
+ * Locks that a map takes to be written and does not guard against whoever interrupts it: what runs
+ * anywhere must not come back for them.
+ */
+static bool wring_map_has_bare_locks(const struct bpf_map *map)
+{
+	return map->map_type == BPF_MAP_TYPE_LPM_TRIE || map->map_type == BPF_MAP_TYPE_LRU_HASH ||
+	       map->map_type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+}
+
+/*
  * Maps take locks to be written, and a tracepoint may be hit inside: its program must not come back
- * for the same lock. The maps guard most of theirs; this covers the rest as far as Wasm programs
- * go, and a trie's lock, inside which memory is allocated, is not taken by what runs anywhere at
- * all. 0, or why not.
+ * for the same lock. Hash maps guard theirs, but while a lock is waited for (hooks/rawtp.c keeps
+ * programs away from there); this covers the rest. 0, or why not.
  */
 static int wring_map_write_begin(const struct wring_vmctx *vmctx, const struct bpf_map *map)
 {
 	if (!wring_map_writable(map))
 		return -EPERM;
-	if (map->map_type == BPF_MAP_TYPE_LPM_TRIE && wring_runs_anywhere(vmctx))
+	if (wring_map_has_bare_locks(map) && wring_runs_anywhere(vmctx))
 		return -EOPNOTSUPP;
 	wring_map_enter(vmctx);
 	if (this_cpu_inc_return(wring_map_writes) == 1)
@@ -219,7 +250,7 @@ u32 wring_host_map_lookup(struct wring_vmctx *vmctx, u32 handle, u32 key_ptr, u3
 		return -E2BIG;
 	key = wring_guest_bytes(vmctx, key_ptr, map->key_size);
 	out = wring_guest_bytes(vmctx, value_ptr, map->value_size);
-	if (!key || !out || wring_guest_pay(vmctx, map->key_size + map->value_size))
+	if (!key || !out || !wring_map_pay(vmctx, map, map->value_size))
 		return 0;
 	if (!wring_map_readable(map))
 		return -EPERM;
@@ -246,7 +277,7 @@ u32 wring_host_map_update(struct wring_vmctx *vmctx, u32 handle, u32 key_ptr, u3
 	key = wring_guest_bytes(vmctx, key_ptr, map->key_size);
 	/* Per-CPU hash maps read values in whole 8-byte words. */
 	value = wring_guest_bytes(vmctx, value_ptr, round_up((u64)map->value_size, 8));
-	if (!key || !value || wring_guest_pay(vmctx, map->key_size + map->value_size))
+	if (!key || !value || !wring_map_pay(vmctx, map, wring_map_update_bytes(map)))
 		return 0;
 	if (flags > BPF_EXIST)
 		return -EINVAL;
@@ -268,7 +299,7 @@ u32 wring_host_map_delete(struct wring_vmctx *vmctx, u32 handle, u32 key_ptr)
 	if (!map)
 		return -EBADF;
 	key = wring_guest_bytes(vmctx, key_ptr, map->key_size);
-	if (!key || wring_guest_pay(vmctx, map->key_size))
+	if (!key || !wring_map_pay(vmctx, map, 0))
 		return 0;
 	err = wring_map_write_begin(vmctx, map);
 	if (err)

@@ -31,8 +31,24 @@ static bool wring_in_hook(struct wring_vmctx *vmctx)
 	return false;
 }
 
+/* In units of fuel: a step from one fragment of a packet to the next, which no cache may have. */
+#define FRAGMENT_COST 64
+
+/* How many fragments are gone through for the bytes up to `end`: a datagram put together from small ones has thousands. */
+static u32 wring_skb_fragments(const struct sk_buff *skb, u32 end)
+{
+	u32 count = skb_shinfo(skb)->nr_frags, at = skb_pagelen(skb);
+	const struct sk_buff *part;
+
+	for (part = skb_shinfo(skb)->frag_list; part && at < end; part = part->next) {
+		count += 1 + skb_shinfo(part)->nr_frags;
+		at += part->len;
+	}
+	return count;
+}
+
 /* Bytes beyond the linear part, of hooks that have an skb. */
-static u32 wring_pkt_read_skb(const struct wring_vmctx *vmctx, u32 off, void *to, u32 len)
+static u32 wring_pkt_read_skb(struct wring_vmctx *vmctx, u32 off, void *to, u32 len)
 {
 	int skb_offset = wring_vmctx_unit(vmctx)->family->ops->skb_offset, start;
 	const struct sk_buff *skb;
@@ -43,6 +59,9 @@ static u32 wring_pkt_read_skb(const struct wring_vmctx *vmctx, u32 off, void *to
 	start = skb_network_offset(skb);
 	if ((u64)off + len > skb->len - start)
 		return -EFAULT;
+	if (wring_guest_charge(vmctx, (u64)wring_skb_fragments(skb, start + off + len) *
+					      FRAGMENT_COST))
+		return 0;
 	return skb_copy_bits(skb, start + off, to, len) ? -EFAULT : 0;
 }
 

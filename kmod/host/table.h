@@ -34,6 +34,7 @@ struct wring_host_function {
 	bool may_trap;		/* may set vmctx->trap_reason */
 	bool may_sleep;		/* only for WRING_PROG_MODULE and instances */
 	bool writes_packet;
+	bool takes_locks;	/* of the kernel: not where its lock code itself may be what is interrupted */
 	/*
 	 * What a call costs, in units of fuel: of a simple instruction, about. What depends on the arguments the
 	 * function charges itself (wring_guest_pay).
@@ -44,7 +45,7 @@ struct wring_host_function {
 	 * LOCKDOWN_BPF_WRITE_USER, or LOCKDOWN_NONE. A kernel that is locked down has no such function.
 	 */
 	enum lockdown_reason reach;
-	void (*wanted)(void);	/* called, may sleep, when a module that imports the function is loaded; or NULL */
+	bool logs;		/* a unit that imports it needs wring_log_enable */
 };
 
 /* The function of an import's names, whatever its type; NULL if there is none. Any context. */

@@ -22,6 +22,7 @@
 #include "core/platform.h"
 #include "unit/limits.h"
 #include "mem/mem.h"
+#include "mem/space.h"
 #include "os/compat.h"
 #include "os/ksyms.h"
 #include "os/os.h"
@@ -41,6 +42,7 @@
 struct wring_reservation {
 	struct vm_struct *area;
 	struct obj_cgroup *owner;	/* of the charges; while in use */
+	struct wring_space_user *user;	/* likewise */
 	size_t mapped;			/* bytes from the start that have pages */
 	struct list_head pages;		/* those, by lru, the last one first */
 	size_t charged;			/* in use: the same, once it is committed; in the pool: 0 */
@@ -51,20 +53,12 @@ static DEFINE_MUTEX(wring_memory_lock);
 /* All under the lock; lookups of live reservations by base need none. */
 static DEFINE_XARRAY(wring_reservations);
 static LIST_HEAD(wring_memory_pool);
-static u32 wring_memory_used, wring_memory_pooled, wring_memory_max, wring_tables_used;
+static u32 wring_memory_used, wring_memory_pooled, wring_tables_used;
 static size_t wring_memory_kept;	/* bytes mapped in the pool */
 
 static unsigned long wring_memory_key(const void *base)
 {
 	return (unsigned long)base >> PAGE_SHIFT;
-}
-
-void wring_memory_init(void)
-{
-	/* Leave a quarter of the vmalloc space to the rest of the kernel. */
-	wring_memory_max =
-		min_t(u64, (VMALLOC_END - VMALLOC_START) / (RESERVATION_BYTES + PAGE_SIZE) / 4 * 3,
-		      1u << 20);
 }
 
 /* ---- pages ---- */
@@ -193,9 +187,18 @@ static void wring_reservation_free(struct wring_reservation *reservation)
 	kfree(reservation);
 }
 
+/* What an area of so many bytes takes of the address space: its guard page too. */
+static u64 wring_reservation_space(size_t bytes)
+{
+	return bytes + PAGE_SIZE;
+}
+
 /* Nobody uses it any more. */
 static void wring_reservation_uncharge(struct wring_reservation *reservation)
 {
+	wring_space_give(reservation->user,
+			 wring_reservation_space(get_vm_area_size(reservation->area)));
+	reservation->user = NULL;
 	wring_uncharge(reservation->owner, reservation->charged);
 	wring_charge_put(reservation->owner);
 	reservation->owner = NULL;
@@ -219,22 +222,30 @@ static struct wring_reservation *wring_memory_choose(size_t bytes)
 	return best;
 }
 
+/* For its user alone. */
 static struct wring_reservation *wring_memory_get(size_t bytes)
 {
+	struct wring_space_user *user = wring_space_take(wring_reservation_space(RESERVATION_BYTES));
 	struct wring_reservation *reservation;
 
+	if (!user)
+		return NULL;
 	mutex_lock(&wring_memory_lock);
 	reservation = wring_memory_choose(bytes);
 	if (reservation) {
 		list_del(&reservation->pool);
 		wring_memory_pooled--;
 		wring_memory_kept -= reservation->mapped;
-	} else if (wring_memory_used < wring_memory_max) {
+	} else {
 		reservation = wring_reservation_new(RESERVATION_BYTES);
 	}
 	if (reservation)
 		wring_memory_used++;
 	mutex_unlock(&wring_memory_lock);
+	if (reservation)
+		reservation->user = user;
+	else
+		wring_space_give(user, wring_reservation_space(RESERVATION_BYTES));
 	return reservation;
 }
 
@@ -291,16 +302,23 @@ void wring_os_memory_release(unsigned char *base, wring_size bytes)
 
 void *wring_os_table_reserve(wring_size bytes)
 {
+	struct wring_space_user *user = wring_space_take(wring_reservation_space(bytes));
 	struct wring_reservation *reservation;
 
+	if (!user)
+		return NULL;
 	mutex_lock(&wring_memory_lock);
 	reservation = wring_reservation_new(bytes);
 	if (reservation) {
 		reservation->owner = wring_charge_owner();
+		reservation->user = user;
 		wring_tables_used++;
 	}
 	mutex_unlock(&wring_memory_lock);
-	return reservation ? reservation->area->addr : NULL;
+	if (reservation)
+		return reservation->area->addr;
+	wring_space_give(user, wring_reservation_space(bytes));
+	return NULL;
 }
 
 int wring_os_table_commit(void *base, wring_size old_bytes, wring_size new_bytes)

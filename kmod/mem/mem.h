@@ -24,8 +24,6 @@ void wring_uncharge(struct obj_cgroup *owner, size_t bytes);
 
 /* ---- linear_mem.c: wring_os_memory_*, wring_os_table_* ---- */
 
-/* Module initialization: decides how many reservations there may be. */
-void wring_memory_init(void);
 /* Module exit: gives pooled reservations back; none may be in use. May sleep. */
 void wring_memory_exit(void);
 /* Reservations in use, and kept for reuse. Any context. */

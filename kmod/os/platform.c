@@ -15,6 +15,7 @@
 #include <asm/tsc.h>
 
 #include "core/platform.h"
+#include "os/ksyms.h"
 #include "os/os.h"
 
 /* kmalloc aligns to 16 bytes only what is a power of two, or a whole number of larger units. */
@@ -51,6 +52,26 @@ int wring_os_vformat(char *buf, wring_size size, const char *fmt, __builtin_va_l
 
 DEFINE_PER_CPU(int, wring_os_pace);
 
+/*
+ * cgroup v2 freezes tasks where they return to user space, which may be long from now. One that sleeps for so long as it
+ * is to be frozen counts as frozen (as in vfork, wait_for_vfork_done).
+ */
+static void wring_freeze_v2(void)
+{
+#ifdef CONFIG_CGROUPS
+	wring_k_cgroup_enter_frozen();
+	for (;;) {
+		set_current_state(TASK_KILLABLE);
+		if (!(READ_ONCE(current->jobctl) & JOBCTL_TRAP_FREEZE) ||
+		    fatal_signal_pending(current))
+			break;
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+	wring_k_cgroup_leave_frozen(true);
+#endif
+}
+
 int wring_os_yield(void)
 {
 	/* Guests and compilations run for long without sleeping, and tracing waits for tasks to have slept. */
@@ -58,6 +79,9 @@ int wring_os_yield(void)
 	/* Not try_to_freeze: locks are held, of loads and invocations, for which only others like this one wait. */
 	if (unlikely(freezing(current)))
 		__refrigerator(false);
+	if (unlikely(READ_ONCE(current->jobctl) & JOBCTL_TRAP_FREEZE) &&
+	    !fatal_signal_pending(current))
+		wring_freeze_v2();
 	return fatal_signal_pending(current);
 }
 

@@ -70,6 +70,9 @@ enum wring_wait_result wring_os_wait(const void *address, unsigned int bytes,
 	struct wring_wait_bucket *bucket = wring_wait_bucket(address);
 	struct wring_waiter waiter = { .task = current, .address = address };
 
+	/* Nobody could end that. */
+	if (current->flags & PF_KTHREAD)
+		return WRING_WAIT_INTERRUPTED;
 	spin_lock(&bucket->lock);
 	if (wring_wait_value(address, bytes) != expected) {
 		spin_unlock(&bucket->lock);

@@ -118,8 +118,8 @@ static int wring_bind_host(struct wring_unit *unit, const struct wring_extern_de
 	binding->may_sleep = function->may_sleep;
 	binding->cost = function->cost;
 	unit->writes_packet |= function->writes_packet;
-	if (function->wanted)
-		function->wanted();
+	unit->takes_locks |= function->takes_locks;
+	unit->logs |= function->logs;
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <crypto/sha2.h>
 
 #include "core/platform.h"
+#include "host/log.h"
 #include "host/map.h"
 #include "unit/limits.h"
 #include "mem/mem.h"
@@ -163,7 +164,10 @@ int wring_unit_compile(struct wring_unit *unit, const struct wring_import_value 
 	kvfree(functions);
 	if (err)
 		return wring_report_engine(report, err, &error, unit->module);
-	return wring_text_place(unit->code, unit->name, unit->tag, &unit->text, report);
+	err = wring_text_place(unit->code, unit->name, unit->tag, &unit->text, report);
+	if (!err && unit->logs)
+		wring_log_enable();
+	return err;
 }
 
 /* ---- instances ---- */

@@ -3,8 +3,8 @@
  * build.h - from a binary to a unit that runs, one way for all kinds: bytes, module, bind, compile, place, instantiate,
  * start.
  *
- * A failing step leaves what is there to wring_unit_release. All return 0 or a negative errno with the report filled in,
- * and may sleep; loads of one store take turns.
+ * A failing step leaves what is there to wring_unit_release. All return 0 or a negative errno with the report filled
+ * in, and may sleep; loads of one store take turns.
  */
 #ifndef WRING_UNIT_BUILD_H
 #define WRING_UNIT_BUILD_H

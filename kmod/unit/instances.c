@@ -58,8 +58,8 @@ void wring_program_free_cpus(struct wring_program *program)
 	free_percpu(program->cpu);
 }
 
-/* What is made so far is to be put in any case. */
-static int wring_made_get(struct wring_program *program, struct wring_program_cpu *state,
+/* What is made so far is to be put in any case. Its start function may take this much fuel. */
+static int wring_made_get(struct wring_program *program, struct wring_program_cpu *state, u64 fuel,
 			  struct wring_made *made, struct wring_report *report)
 {
 	const struct wring_unit *unit = &program->unit;
@@ -69,10 +69,11 @@ static int wring_made_get(struct wring_program *program, struct wring_program_cp
 	if (program->private_stack || wring_module_start(unit->module) != WRING_NO_INDEX) {
 		made->stack = wring_stack_alloc(unit->stack_bytes, WRING_GFP);
 		if (!made->stack)
-			return wring_report_set(report, -ENOMEM, "no memory for a stack of %u bytes",
+			return wring_report_set(report, -ENOMEM,
+						"no memory for a stack of %u bytes",
 						unit->stack_bytes);
 	}
-	err = wring_unit_instantiate(unit, NULL, 0, &state->owner, made->stack, WRING_RUN_FUEL,
+	err = wring_unit_instantiate(unit, NULL, 0, &state->owner, made->stack, fuel,
 				     &made->instance, report);
 	if (err || !unit->family)
 		return err;
@@ -110,14 +111,14 @@ static void wring_made_exchange(struct wring_program *program, struct wring_prog
 	mutex_unlock(&program->instances_lock);
 }
 
-static int wring_program_instantiate_on(struct wring_program *program, unsigned int cpu,
+static int wring_program_instantiate_on(struct wring_program *program, unsigned int cpu, u64 fuel,
 					struct wring_report *report)
 {
 	struct wring_program_cpu *state = per_cpu_ptr(program->cpu, cpu);
 	struct wring_made made = {};
 	int err;
 
-	err = wring_made_get(program, state, &made, report);
+	err = wring_made_get(program, state, fuel, &made, report);
 	if (!err)
 		wring_made_exchange(program, state, &made);
 	wring_made_put(&made);
@@ -130,7 +131,7 @@ int wring_program_instantiate(struct wring_program *program, struct wring_report
 	int err;
 
 	for_each_possible_cpu(cpu) {
-		err = wring_program_instantiate_on(program, cpu, report);
+		err = wring_program_instantiate_on(program, cpu, WRING_RUN_FUEL, report);
 		if (!err)
 			program->instance_count++;
 		if (err || !program->unit.family)
@@ -145,7 +146,7 @@ int wring_program_renew(struct wring_program *program, unsigned int cpu)
 {
 	struct wring_report report = {};
 
-	return wring_program_instantiate_on(program, cpu, &report);
+	return wring_program_instantiate_on(program, cpu, program->unit.fuel, &report);
 }
 
 void wring_program_set_args(struct wring_program *program, u32 count)

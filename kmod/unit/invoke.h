@@ -25,9 +25,9 @@ struct wring_invokee {
 };
 
 /*
- * WRING_IOC_INVOKE and WRING_IOC_EXPORT_GET; the struct is in kernel memory. 0 (also if the guest trapped) or a negative
- * errno with the report filled in; of a trap too. May sleep for as long as the fuel lasts, ends early when the caller is
- * killed.
+ * WRING_IOC_INVOKE and WRING_IOC_EXPORT_GET; the struct is in kernel memory. 0 (also if the guest trapped) or a
+ * negative errno with the report filled in; of a trap too. May sleep for as long as the fuel lasts, ends early when the
+ * caller is killed.
  */
 int wring_invokee_invoke(const struct wring_invokee *target, struct wring_invoke *invoke,
 			 struct wring_report *report);

@@ -13,6 +13,7 @@
 #define WRING_MAX_STACK_BYTES		(8u << 20)
 #define WRING_MAX_HOOK_FUEL		(1ull << 32)
 #define WRING_MAX_HOOK_TIME_US		10000u
+#define WRING_MAX_EVENT_TIME_US		100000u	/* of all programs that one event runs */
 #define WRING_MAX_TABLE_ENTRIES		1000000u
 #define WRING_MAX_MEMORY_PAGES		65536u
 #define WRING_MEMORY_RESERVED_BYTES	(8ull << 30)

@@ -19,6 +19,7 @@
 
 #include "unit/unit.h"
 
+struct cred;
 struct mem_cgroup;
 struct wring_report;
 
@@ -68,12 +69,15 @@ struct wring_program_cpu {
 struct wring_aftermath {
 	struct irq_work irq;
 	struct work_struct work;	/* holds a reference on the program while it is queued, as irq does */
+	unsigned long not_before;	/* jiffies: when instances may be made anew again; the work item's own */
 	atomic_t detach;		/* asked of the work item */
 	atomic_t traps, timeouts;	/* counted where there is a limit */
 	/* What a CPU without an instance has in its place: always in use. NULL if instances are never made anew. */
 	struct wring_vmctx *parked;
 	unsigned long retry_at;		/* jiffies; 0: nothing to be tried again */
-	struct mem_cgroup *memcg;	/* the loader's, referenced; only with `parked` */
+	/* The loader's, referenced, only with `parked`: for whom instances are made anew. */
+	struct mem_cgroup *memcg;
+	const struct cred *cred;
 };
 
 /* ---- programs ---- */
@@ -129,8 +133,9 @@ void wring_program_free_cpus(struct wring_program *program);
 /* Makes its instances, start functions run. 0 or a negative errno with the report filled in. May sleep. */
 int wring_program_instantiate(struct wring_program *program, struct wring_report *report);
 /*
- * Exchanges a CPU's instance, which nothing runs on any more, for a fresh one, and makes hooks find that. On failure (a
- * negative errno) the old one stays, out of reach. May sleep.
+ * Exchanges a CPU's instance, which nothing runs on any more, for a fresh one, and makes hooks find that; its start
+ * function may use as much fuel as an invocation. On failure (a negative errno) the old one stays, out of reach. May
+ * sleep.
  */
 int wring_program_renew(struct wring_program *program, unsigned int cpu);
 /* How many arguments (at most WRING_MAX_HOOK_ARGS) a hook's programs may read from now on. May sleep. */

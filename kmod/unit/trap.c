@@ -2,8 +2,8 @@
 /*
  * trap.c - records of traps: a program's last one, per CPU.
  *
- * Without locks, because a hook may run in any context: records are written while the CPU's vmctx is busy and read under
- * a sequence count.
+ * Without locks, because a hook may run in any context: records are written while the CPU's vmctx is busy and read
+ * under a sequence count.
  */
 #include <linux/ktime.h>
 #include <linux/percpu.h>

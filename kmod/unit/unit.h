@@ -33,6 +33,8 @@ struct wring_unit {
 	struct wring_map *maps;		/* by handle */
 	u32 map_count;
 	bool writes_packet;		/* it imports what stores into packets */
+	bool takes_locks;		/* or what takes locks of the kernel */
+	bool logs;			/* or what writes to the trace */
 	bool clamped;			/* bounds checks hold under speculation */
 
 	/* Of one invocation. */

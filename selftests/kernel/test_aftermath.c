@@ -160,6 +160,71 @@ static void test_reset_attached(void)
 	close(program);
 }
 
+/*
+ * A start function that returns when the program is loaded and, once the map's element is not 0, runs on or waits for
+ * ever; main traps.
+ */
+static int load_stuck(int map, bool waits)
+{
+	struct wring_map_ref ref = { .name = "stuck", .fd = map };
+	struct wring_prog_load load = { .type = WRING_PROG_XDP, .name = "stuck",
+					.on_trap = WRING_ON_TRAP_RESET,
+					.maps = (uintptr_t)&ref, .map_count = 1 };
+	struct wasm w = WASM_INIT;
+	uint32_t handle, read, start;
+	struct wasm_body body = {};
+	uint8_t *module;
+	size_t size;
+	int fd;
+
+	handle = wasm_import(&w, "wring_map", "stuck", wasm_type(&w, "", "i"));
+	read = wasm_import(&w, "wring", "map_load64", wasm_type(&w, "iii", "l"));
+	wasm_memory(&w, 1, 1);
+	WASM_PUT(&body, OP_CALL, handle, OP_I32_CONST, 0, OP_I32_CONST, 0, OP_CALL, read,
+		 OP_I64_EQZ, OP_IF, OP_EMPTY_TYPE, OP_RETURN, OP_END);
+	if (waits)	/* memory.atomic.wait32 of memory[0] == 0, without end */
+		WASM_PUT(&body, OP_I32_CONST, 0, OP_I32_CONST, 0, OP_I64_CONST, 0x7f, 0xfe, 1, 2, 0,
+			 OP_DROP);
+	else
+		WASM_PUT(&body, OP_LOOP, OP_EMPTY_TYPE, OP_BR, 0, OP_END);
+	start = wasm_function(&w, wasm_type(&w, "", ""), "", body.bytes, body.size);
+	wasm_export(&w, "main", WASM_FUNCTION(&w, wasm_type(&w, "", "i"), "", OP_UNREACHABLE));
+	wasm_start(&w, start);
+	module = wasm_finish(&w, &size);
+	fd = device_load(device, module, size, &load);
+	free(module);
+	return fd;
+}
+
+/* Where no signal could end it, and which no cgroup of the loader's limits. */
+static void test_stuck(bool waits, const struct wring_features *before)
+{
+	const char *what = waits ? "waits" : "runs on";
+	uint32_t packet[16] = {}, key = 0;
+	uint64_t value = 1;
+	int map, program, i;
+	struct timespec begin, end;
+
+	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "stuck", 4, 8, 1, NULL);
+	program = load_stuck(map, waits);
+	if (!tap_ok(program >= 0, "a start function that later %s: loads: %s", what,
+		    device_error.message))
+		return;
+	bpf_map_update_elem(map, &key, &value, BPF_ANY);
+	for (i = 0; i < 20; i++) {
+		hook_run(program, packet, sizeof(packet), 1);
+		wait_a_bit();
+	}
+	tap_eq(info_of(program).traps, 1, "%s: one trap, and no instance since", what);
+	tap_ok(info_of(program).misses_reset > 0, "%s: but misses", what);
+	close(program);
+	close(map);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	tap_ok(device_settle(device, before), "%s: the program goes all the same", what);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	tap_ok(end.tv_sec - begin.tv_sec < 8, "%s: soon", what);
+}
+
 static void test_detach(void)
 {
 	struct wring_prog_load load = { .on_trap = WRING_ON_TRAP_DETACH, .trap_limit = 4 };
@@ -317,6 +382,8 @@ int main(void)
 	test_reset(false);
 	test_reset(true);
 	test_reset_attached();
+	test_stuck(false, &before);
+	test_stuck(true, &before);
 	test_detach();
 	test_timeouts();
 	test_statistics();

@@ -310,6 +310,50 @@ static void test_large_values(void)
 	close(map);
 }
 
+/* What a program that looks one key up uses of fuel. */
+static uint64_t lookup_fuel(uint32_t type, uint32_t key_bytes)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options,
+		    .map_flags = type == BPF_MAP_TYPE_LPM_TRIE ? BPF_F_NO_PREALLOC : 0);
+	struct wring_map_ref ref = { .name = "m" };
+	struct wring_prog_load load = { .type = WRING_PROG_XDP, .name = "lookup",
+					.maps = (uintptr_t)&ref, .map_count = 1 };
+	uint32_t handle, lookup, packet[16] = {};
+	struct wasm w = WASM_INIT;
+	uint64_t fuel = 0;
+	uint8_t *module;
+	size_t size;
+	int fd;
+
+	handle = wasm_import(&w, "wring_map", "m", wasm_type(&w, "", "i"));
+	lookup = wasm_import(&w, "wring", "map_lookup", wasm_type(&w, "iii", "i"));
+	wasm_memory(&w, 1, 1);
+	wasm_export(&w, "main",
+		    WASM_FUNCTION(&w, wasm_type(&w, "", "i"), "", OP_CALL, handle, OP_I32_CONST, 0,
+				  OP_I32_CONST, 0x80, 8, OP_CALL, lookup, OP_I32_EQZ));
+	module = wasm_finish(&w, &size);
+	ref.fd = bpf_map_create(type, "m", key_bytes, 8, 4, &options);
+	fd = device_load(device, module, size, &load);
+	if (tap_ok(ref.fd >= 0 && fd >= 0, "a program that looks up loads: %s",
+		   device_error.message))
+		fuel = hook_run(fd, packet, sizeof(packet), 1).fuel_used;
+	free(module);
+	close(fd);
+	close(ref.fd);
+	return fuel;
+}
+
+/* A trie may have as many nodes on the way to a key as that has bits. */
+static void test_costs(void)
+{
+	uint64_t hash = lookup_fuel(BPF_MAP_TYPE_HASH, 260);
+	uint64_t trie = lookup_fuel(BPF_MAP_TYPE_LPM_TRIE, 260);
+
+	tap_ok(hash > 0 && hash < 1000, "finding a key of 260 bytes costs %llu units",
+	       (unsigned long long)hash);
+	tap_ok(trie > 256 * 8 * 64, "and in a trie of 2048 levels %llu", (unsigned long long)trie);
+}
+
 int main(void)
 {
 	struct wring_features before;
@@ -320,6 +364,7 @@ int main(void)
 	test_hostile_calls();
 	test_access();
 	test_large_values();
+	test_costs();
 	tap_ok(device_settle(device, &before), "everything is given back");
 	close(device);
 	return tap_finish();

@@ -174,8 +174,10 @@ static int receive_ttl(int socket, size_t size, bool *intact)
 	return -1;
 }
 
-static void test_edit(size_t size)
+/* What the first invocation used of fuel. */
+static uint64_t test_edit(size_t size)
 {
+	struct wring_prog_info info = {};
 	struct hook_program program;
 	int id, sender, receiver, ttl, one = 1;
 	uint64_t tail, expected;
@@ -184,7 +186,7 @@ static void test_edit(size_t size)
 
 	hook_load(device, "hook_nf_edit", WRING_PROG_NETFILTER, NULL, &program);
 	if (!tap_ok(program.fd >= 0, "a program that edits loads: %s", device_error.message))
-		return;
+		return 0;
 	hook_netns("wnf_r");
 	id = hook_attach_netfilter(device, program.fd, NFPROTO_IPV4, NF_INET_LOCAL_IN, -10);
 	receiver = hook_udp_socket(AF_INET, OPEN_PORT);
@@ -198,6 +200,7 @@ static void test_edit(size_t size)
 	hook_udp_send(sender, AF_INET, "10.1.0.2", OPEN_PORT, size, 1);
 	ttl = receive_ttl(receiver, size, &intact);
 	tap_ok(ttl == 64 && intact, "%zu bytes arrive unchanged (TTL %d)", size, ttl);
+	hook_info(program.fd, &info);
 	tail = hook_counter(hook_map(&program, "state"), TAIL);
 	tap_ok(tail == expected, "the program has read the last of them");
 	tap_eq(hook_counter(hook_map(&program, "state"), OLD_TTL), 64, "and their TTL");
@@ -210,6 +213,7 @@ static void test_edit(size_t size)
 	close(sender);
 	close(receiver);
 	hook_free(&program);
+	return info.runs ? info.fuel_used / info.runs : 0;
 }
 
 /* ---- packets that others hold too ---- */
@@ -234,8 +238,9 @@ static bool fail_allocations(bool fail)
 	if (!start)
 		tap_bail("/proc/modules does not show where the module is");
 	fclose(modules);
-	hook_sh("cd %s && echo %#lx >require-start && echo %#lx >require-end && echo 32 >stacktrace-depth"
-		" && echo 0 >verbose && echo -1 >times && echo %d >probability",
+	hook_sh("cd %s && echo %#lx >require-start && echo %#lx >require-end"
+		" && echo 32 >stacktrace-depth && echo 0 >verbose && echo -1 >times"
+		" && echo %d >probability",
 		dir, start, start + size, fail ? 100 : 0);
 	return true;
 }
@@ -299,6 +304,77 @@ static void test_shared(void)
 	close(tap);
 	close(sender);
 	close(receiver);
+	hook_free(&program);
+}
+
+/* ---- what the stack has established of a packet ---- */
+
+static void test_poke(const struct hook_program *program, int family, uint32_t offset,
+		      uint8_t value, bool may)
+{
+	int map = hook_map(program, "poke"), receiver, sender;
+	struct wring_prog_info before, after;
+	uint32_t arrived;
+
+	hook_set(map, 0, offset);
+	hook_set(map, 1, value);
+	hook_netns("wnf_r");
+	receiver = hook_udp_socket(family, OPEN_PORT);
+	hook_netns("wnf_a");
+	sender = hook_udp_socket(family, 0);
+	hook_netns("");
+	hook_info(program->fd, &before);
+	hook_udp_send(sender, family, family == AF_INET ? "10.1.0.2" : "fd01::2", OPEN_PORT, 40, 1);
+	arrived = hook_udp_receive(receiver, 1);
+	hook_info(program->fd, &after);
+	tap_eq(arrived, may, "IPv%d, byte %u becomes %#x: the packet %s",
+	       family == AF_INET ? 4 : 6, offset, value, may ? "passes" : "is dropped");
+	tap_eq(after.bad_verdicts - before.bad_verdicts, !may, "and %s",
+	       may ? "that is all" : "that is a bad verdict");
+	close(sender);
+	close(receiver);
+}
+
+/* Headers whose lengths the stack has checked before its hooks, and relies on afterwards. */
+static void test_established(void)
+{
+	static const struct {
+		int family;
+		uint32_t offset;
+		uint8_t value;
+		bool may;
+	} cases[] = {
+		{ AF_INET, 0, 0x4f, false },	/* header length */
+		{ AF_INET, 0, 0x65, false },	/* version */
+		{ AF_INET, 2, 1, false },	/* total length */
+		{ AF_INET, 3, 255, false },
+		{ AF_INET, 6, 0x20, false },	/* more fragments */
+		{ AF_INET, 7, 3, false },
+		{ AF_INET, 9, 6, false },	/* protocol */
+		{ AF_INET, 0, 0x45, true },	/* as it was */
+		{ AF_INET, 1, 4, true },	/* type of service */
+		{ AF_INET, 8, 9, true },	/* TTL */
+		{ AF_INET6, 0, 0x40, false },	/* version */
+		{ AF_INET6, 4, 1, false },	/* payload length */
+		{ AF_INET6, 5, 255, false },
+		{ AF_INET6, 6, 6, false },	/* next header */
+		{ AF_INET6, 1, 4, true },	/* traffic class */
+		{ AF_INET6, 7, 9, true },	/* hop limit */
+	};
+	struct hook_program program;
+	int id, i;
+
+	hook_load(device, "hook_nf_poke", WRING_PROG_NETFILTER, NULL, &program);
+	if (!tap_ok(program.fd >= 0, "a program that stores a byte loads: %s",
+		    device_error.message))
+		return;
+	hook_netns("wnf_r");
+	id = hook_attach_netfilter(device, program.fd, NFPROTO_INET, NF_INET_PRE_ROUTING, 0);
+	hook_netns("");
+	for (i = 0; i < (int)(sizeof(cases) / sizeof(cases[0])); i++)
+		test_poke(&program, cases[i].family, cases[i].offset, cases[i].value,
+			  cases[i].may);
+	hook_detach(device, id);
 	hook_free(&program);
 }
 
@@ -383,13 +459,18 @@ static void test_run(void)
 int main(void)
 {
 	struct wring_features before;
+	uint64_t whole, fragmented;
 
 	device = hook_begin(&before);
 	network_up();
 	test_hooks();
-	test_edit(100);
-	test_edit(8000);
+	whole = test_edit(100);
+	fragmented = test_edit(8000);
+	tap_ok(whole && fragmented >= whole + 5 * 64,
+	       "going through fragments costs fuel: %llu, %llu for one datagram in one piece",
+	       (unsigned long long)fragmented, (unsigned long long)whole);
 	test_shared();
+	test_established();
 	network_down();
 	test_namespaces();
 	test_refusals();

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "device.h"
 #include "hooks.h"
 #include "tap.h"
+#include "wasm.h"
 
 #define CALLS 1000
 /* One that nothing else in the VM makes. */
@@ -128,6 +130,110 @@ static void test_refusals(void)
 	hook_free(&program);
 }
 
+/* A program whose verdict is what map_update of a new element says, or nothing. */
+static int load_updating(int map)
+{
+	struct wring_map_ref ref = { .name = "m", .fd = map };
+	struct wring_prog_load load = { .type = WRING_PROG_RAW_TRACEPOINT, .name = "updating",
+					.maps = (uintptr_t)&ref, .map_count = 1 };
+	uint32_t handle, update;
+	struct wasm w = WASM_INIT;
+	uint8_t *module;
+	size_t size;
+	int fd;
+
+	handle = wasm_import(&w, "wring_map", "m", wasm_type(&w, "", "i"));
+	update = wasm_import(&w, "wring", "map_update", wasm_type(&w, "iiil", "i"));
+	wasm_memory(&w, 1, 1);
+	wasm_export(&w, "main",
+		    WASM_FUNCTION(&w, wasm_type(&w, "", "i"), "", OP_CALL, handle, OP_I32_CONST, 0,
+				  OP_I32_CONST, 16, OP_I64_CONST, 0, OP_CALL, update));
+	module = wasm_finish(&w, &size);
+	fd = device_load(device, module, size, &load);
+	free(module);
+	return fd;
+}
+
+/* Locks of maps, which a tracepoint may be hit within. */
+static void test_locks(void)
+{
+	static const struct {
+		uint32_t type;
+		const char *name;
+		int result;
+	} types[] = {
+		{ BPF_MAP_TYPE_HASH, "hash", 0 },
+		{ BPF_MAP_TYPE_ARRAY, "array", 0 },
+		{ BPF_MAP_TYPE_PERCPU_HASH, "per-CPU hash", 0 },
+		{ BPF_MAP_TYPE_LRU_HASH, "LRU hash", -EOPNOTSUPP },
+		{ BPF_MAP_TYPE_LRU_PERCPU_HASH, "LRU per-CPU hash", -EOPNOTSUPP },
+		{ BPF_MAP_TYPE_LPM_TRIE, "LPM trie", -EOPNOTSUPP },
+	};
+	LIBBPF_OPTS(bpf_map_create_opts, options);
+	struct hook_program counting;
+	uint64_t args[2] = {};
+	int map, fd, id, i;
+
+	for (i = 0; i < (int)(sizeof(types) / sizeof(types[0])); i++) {
+		options.map_flags = types[i].type == BPF_MAP_TYPE_LPM_TRIE ? BPF_F_NO_PREALLOC : 0;
+		map = bpf_map_create(types[i].type, "m", types[i].type == BPF_MAP_TYPE_LPM_TRIE ? 8 : 4,
+				     8, 4, &options);
+		fd = load_updating(map);
+		if (tap_ok(fd >= 0, "a program that updates a map of type %s loads: %s",
+			   types[i].name, device_error.message))
+			tap_eq((int)hook_run(fd, args, sizeof(args), 1).verdict, types[i].result,
+			       "which it %s", types[i].result ? "may not" : "may");
+		if (!i) {
+			tap_eq(hook_attach_tracepoint(device, fd, "contention_begin"), -EOPNOTSUPP,
+			       "but not where locks are waited for: %s", device_error.message);
+			tap_eq(hook_attach_tracepoint(device, fd, "contention_end"), -EOPNOTSUPP,
+			       "nor where they have been taken");
+			id = hook_attach_tracepoint(device, fd, "sched_process_exit");
+			tap_ok(id > 0, "elsewhere it may");
+			hook_detach(device, id);
+		}
+		close(fd);
+		close(map);
+	}
+	hook_load(device, "syscall_count", WRING_PROG_RAW_TRACEPOINT, NULL, &counting);
+	id = hook_attach_tracepoint(device, counting.fd, "contention_begin");
+	tap_ok(id > 0, "who only counts may be there: %s", device_error.message);
+	hook_detach(device, id);
+	hook_free(&counting);
+}
+
+/* All programs that one event runs take so long together at most. */
+static void test_many_links(void)
+{
+	struct wring_link_detach all = { .flags = WRING_LINK_F_ALL };
+	struct wring_prog_load load = {};
+	struct hook_program program;
+	int links = 0, id, other;
+
+	hook_load(device, "syscall_count", WRING_PROG_RAW_TRACEPOINT, &load, &program);
+	if (program.fd < 0)
+		return;
+	do
+		id = hook_attach_tracepoint(device, program.fd, "sched_process_fork");
+	while (id > 0 && ++links < 1000);
+	tap_eq(links, 50, "of 2 ms each, so many links fit one tracepoint");
+	tap_eq(id, -ENOSPC, "and no more: %s", device_error.message);
+	other = hook_attach_tracepoint(device, program.fd, "sched_switch");
+	tap_ok(other > 0, "at another one there is room");
+	tap_eq(device_ioctl(device, WRING_IOC_LINK_DETACH, &all), 0, "all of them are detached");
+	tap_eq(all.detached, links + 1, "at once");
+	hook_free(&program);
+	load.time_us = 1;
+	hook_load(device, "syscall_count", WRING_PROG_RAW_TRACEPOINT, &load, &program);
+	for (links = 0; links < 60; links++)
+		if (hook_attach_tracepoint(device, program.fd, "sched_process_fork") < 0)
+			break;
+	tap_eq(links, 60, "of those that take less, more fit");
+	all = (struct wring_link_detach) { .flags = WRING_LINK_F_ALL };
+	device_ioctl(device, WRING_IOC_LINK_DETACH, &all);
+	hook_free(&program);
+}
+
 static void test_run(void)
 {
 	uint64_t args[12] = { 0, 77 };
@@ -160,6 +266,8 @@ int main(void)
 	test_counting();
 	test_arguments();
 	test_refusals();
+	test_locks();
+	test_many_links();
 	test_run();
 	tap_eq(hook_link_count(device), 0, "no links are left");
 	tap_ok(device_settle(device, &before), "everything is given back");

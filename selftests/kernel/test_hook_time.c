@@ -20,6 +20,7 @@
 #include "wasm.h"
 
 #define FREEZER "/tmp/freezer"
+#define FREEZER_V2 "/sys/fs/cgroup/wring_frozen"
 #define TRACER "/sys/kernel/tracing/instances/wring_test/"
 /* The machine that emulates this one may be busy: what is expected of 2 ms. */
 #define MUCH_NS 500000000ull
@@ -249,6 +250,26 @@ static void test_freezer(pid_t child)
 	tap_ok(write_file(FREEZER "/wring/freezer.state", "THAWED"), "and thawed");
 }
 
+/* The same of cgroup v2, which freezes tasks on their way to user space: they are not on it. */
+static void test_freezer_v2(pid_t child)
+{
+	char pid[16];
+	int i;
+
+	hook_sh("mkdir -p " FREEZER_V2);
+	snprintf(pid, sizeof(pid), "%d", child);
+	tap_ok(write_file(FREEZER_V2 "/cgroup.procs", pid) &&
+		       write_file(FREEZER_V2 "/cgroup.freeze", "1"),
+	       "it is to be frozen by cgroup v2");
+	for (i = 0; i < 500 && read_number(FREEZER_V2 "/cgroup.events", "frozen") != 1; i++)
+		usleep(10000);
+	tap_eq(read_number(FREEZER_V2 "/cgroup.events", "frozen"), 1, "it is within a guest");
+	tap_ok(write_file(FREEZER_V2 "/cgroup.freeze", "0"), "and thawed");
+	for (i = 0; i < 500 && read_number(FREEZER_V2 "/cgroup.events", "frozen"); i++)
+		usleep(10000);
+	tap_eq(read_number(FREEZER_V2 "/cgroup.events", "frozen"), 0, "which is noticed");
+}
+
 /* Whether a child that runs the work, on the same CPU, lets this process sleep and wake up, and can be killed. */
 static void test_turns(const struct work *work)
 {
@@ -272,12 +293,13 @@ static void test_turns(const struct work *work)
 	}
 	tap_ok(longest < 2, "others get their turn within %.0f ms", longest * 1000);
 	test_freezer(child);
+	test_freezer_v2(child);
 	kill(child, SIGKILL);
 	begin = seconds();
 	waitpid(child, &status, 0);
 	tap_ok(WIFSIGNALED(status), "it can be killed");
 	tap_ok(seconds() - begin < 2, "at once");
-	hook_sh("rmdir " FREEZER "/wring && umount " FREEZER);
+	hook_sh("rmdir " FREEZER "/wring && umount " FREEZER " && rmdir " FREEZER_V2);
 	close(fd);
 }
 

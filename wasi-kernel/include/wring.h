@@ -164,7 +164,8 @@ wring_inline u32 wring_ipv4_bytes(u8 version_ihl)
  *   WRING_XDP(name, pkt) { ... }
  *	returns an enum xdp_action; XDP_REDIRECT is answered with the default, for there is no target.
  *   WRING_NETFILTER(name, pkt) { ... }
- *	returns an enum wring_nf_verdict; the packet starts at its IP header. Wasm only.
+ *	returns an enum wring_nf_verdict; the packet starts at its IP header. Wasm only. Stores may change neither
+ *	lengths (of headers, of the packet), fragmentation, the protocol nor IPv4 options: such a packet is dropped.
  *   WRING_RAW_TP(tracepoint, name, tp) { ... }
  *	returns 0; wring_arg(tp, i) is the tracepoint's i-th argument as u64 (0 beyond the last).
  *   WRING_LICENSE("GPL");
@@ -189,7 +190,8 @@ wring_inline u32 wring_ipv4_bytes(u8 version_ihl)
  *							(or if it has more than 512 KiB)
  *   int wring_map_update(map, &key, &value, flags)	BPF_ANY, BPF_NOEXIST or BPF_EXIST; 0 or negative.
  *							Values are read in whole 8-byte words
- *   int wring_map_delete(map, &key)
+ *							Not at raw tracepoints: LRU maps and LPM tries
+ *   int wring_map_delete(map, &key)			Likewise
  *   void wring_map_add(map, index, n)			adds n to a counter, if it exists: maps of u32
  *							keys and u64 values. Atomic except per CPU
  *   u64 wring_map_load(map, index)			that counter (per CPU: this CPU's), or 0

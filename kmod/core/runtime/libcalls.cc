@@ -150,12 +150,15 @@ void shorten_slice(wring_vmctx* vmctx) {
   vmctx->fuel_used -= static_cast<u64>(surplus);
 }
 
-// Pays for a bulk operation on `bytes` bytes, before it is done (table entries cost a unit each to make). Where that
-// ends a slice the time is looked at, so that many small operations take no longer than other code.
-bool pay(wring_vmctx* vmctx, u64 bytes) {
-  vmctx->fuel -= static_cast<i64>(bytes / kBulkBytesPerFuel);
+// Pays for what is about to be done. Where that ends a slice the time is looked at.
+bool charge(wring_vmctx* vmctx, u64 fuel) {
+  vmctx->fuel -= static_cast<i64>(fuel);
   return vmctx->fuel >= 0 || refill(vmctx);
 }
+
+// Pays for a bulk operation on `bytes` bytes, before it is done (table entries cost a unit each to make). Where that
+// ends a slice the time is looked at, so that many small operations take no longer than other code.
+bool pay(wring_vmctx* vmctx, u64 bytes) { return charge(vmctx, bytes / kBulkBytesPerFuel); }
 
 // Calls work(done, n) for pieces of a job of `total` units, of `piece` at most, with a look at the time in between.
 template <class F>
@@ -173,6 +176,10 @@ void in_pieces(wring_vmctx* vmctx, u64 total, u64 piece, F&& work) {
 using namespace wring;  // NOLINT(google-build-using-namespace): the C functions below
 
 extern "C" i64 wring_lib_fuel_refill(wring_vmctx* vmctx) { return refill(vmctx) ? vmctx->fuel : 0; }
+
+extern "C" int wring_guest_charge(wring_vmctx* vmctx, unsigned long long fuel) {
+  return charge(vmctx, fuel) ? 0 : -1;
+}
 
 extern "C" int wring_guest_pay(wring_vmctx* vmctx, unsigned long long bytes) {
   return pay(vmctx, bytes) ? 0 : -1;
