@@ -80,7 +80,8 @@ static void wring_report_name(struct wring_report *report, const char *name)
 {
 	size_t used = strlen(report->info.message);
 
-	snprintf(report->info.message + used, sizeof(report->info.message) - used, " (in %s)", name);
+	snprintf(report->info.message + used, sizeof(report->info.message) - used, " (in %s)",
+		 name);
 }
 
 /* Likewise, if the function has one. */

@@ -44,8 +44,8 @@ struct wring_command {
 	.error_at = offsetof(type, error), .error_bytes_at = offsetof(type, error_bytes)
 
 /*
- * Finds and runs a command of a table: 0 or a new fd, or a negative errno, -ENOTTY if there is no such command. `cmd` is
- * the ioctl's number with the size of the caller's struct. For .unlocked_ioctl: process context, may sleep.
+ * Finds and runs a command of a table: 0 or a new fd, or a negative errno, -ENOTTY if there is no such command. `cmd`
+ * is the ioctl's number with the size of the caller's struct. For .unlocked_ioctl: process context, may sleep.
  */
 long wring_command_run(struct file *file, const struct wring_command *commands, u32 count,
 		       unsigned int cmd, unsigned long arg);

@@ -85,8 +85,8 @@ static int wring_link_detach_check(const struct wring_link_detach *detach,
 }
 
 /*
- * As BPF_LINK_DETACH, for which one holds the link by an fd or gets one by id; and, as netlink for XDP, only for whoever
- * could attach it.
+ * As BPF_LINK_DETACH, for which one holds the link by an fd or gets one by id; and, as netlink for XDP, only for
+ * whoever could attach it.
  */
 int wring_command_link_detach(struct wring_call *call, void *arg)
 {

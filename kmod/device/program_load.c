@@ -93,7 +93,8 @@ static int wring_load_check(const struct wring_prog_load *load, const struct wri
 		return wring_report_set(report, -EINVAL,
 					"name: 1 to %u letters, digits, '_', '.', '-'",
 					WRING_NAME_LEN - 1);
-	if (strnlen(load->entry, WRING_EXPORT_LEN) == WRING_EXPORT_LEN || (!family && load->entry[0]))
+	if (strnlen(load->entry, WRING_EXPORT_LEN) == WRING_EXPORT_LEN ||
+	    (!family && load->entry[0]))
 		return wring_report_set(report, -EINVAL,
 					"entry: unterminated, or given without a hook");
 	if (load->flags & WRING_PROG_F_DEFAULT_VERDICT ?

@@ -24,7 +24,9 @@ int wring_aftermath_init(struct wring_program *program, u32 on_trap);
 /* Undoes it, whatever it returned, or if it was not called: nothing runs the program any more. May sleep. */
 void wring_aftermath_exit(struct wring_program *program);
 
-/* In hooks, any context, migration disabled: sees to what the loader wants done. The CPU's vmctx is still the caller's. */
+/*
+ * In hooks, any context, migration disabled: sees to what the loader wants done. The CPU's vmctx is still the caller's.
+ */
 void wring_aftermath_of_trap(struct wring_program_cpu *cpu, u32 reason);
 /* Whether an invocation, which has found this vmctx, did not run because its instance is being made anew. */
 bool wring_aftermath_of_miss(struct wring_program *program, const struct wring_vmctx *vmctx);

@@ -21,7 +21,8 @@
 #define TASK		WRING_HOST_TASK
 
 static const struct wring_family wring_families[] = {
-#define HOOK(TYPE, family, name_, section, capability_, lowest, highest, default_, verdicts, contexts_, groups_) \
+#define HOOK(TYPE, family, name_, section, capability_, lowest, highest, default_, verdicts,	\
+	     contexts_, groups_)				\
 	[WRING_PROG_##TYPE] = {						\
 		.type = WRING_PROG_##TYPE,				\
 		.name = name_,						\

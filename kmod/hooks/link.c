@@ -82,7 +82,7 @@ static int wring_link_check_time(const struct wring_link *link, struct wring_rep
 	if (total <= WRING_MAX_EVENT_TIME_US)
 		return 0;
 	return wring_report_set(report, -ENOSPC,
-				"the programs there may take more than %u us together (see time_us)",
+				"the programs there could take more than %u us (see time_us)",
 				WRING_MAX_EVENT_TIME_US);
 }
 

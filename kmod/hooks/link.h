@@ -24,8 +24,8 @@ struct wring_link {
 /* Process context, may sleep. */
 
 /*
- * Attaches a program as the request says, whose fields all families share have been checked; its id is filled in. 0, or a
- * negative errno with the report filled in.
+ * Attaches a program as the request says, whose fields all families share have been checked; its id is filled in. 0, or
+ * a negative errno with the report filled in.
  */
 int wring_link_attach(struct wring_program *program, struct wring_link_attach *attach,
 		      struct wring_report *report);

@@ -12,12 +12,16 @@
 struct wring_program;
 struct wring_report;
 
-/* The most that test runs of packet hooks take: a page less this is what drivers offer; 64 KiB are for those that want more. */
+/*
+ * The most that test runs of packet hooks take: a page less this is what drivers offer; 64 KiB are for those that want
+ * more.
+ */
 #define WRING_MAX_RUN_BYTES 65535u
 
 /*
  * Runs the program on ctx, which is reused as the program leaves it, as often as run->repeat says, with softirqs
- * disabled as at a hook, and fills in what is told of the runs. 0, or -EINTR with the report filled in if a signal came.
+ * disabled as at a hook, and fills in what is told of the runs. 0, or -EINTR with the report filled in if a signal
+ * came.
  */
 int wring_run_repeat(struct wring_program *program, void *ctx, struct wring_prog_run *run,
 		     struct wring_report *report);

@@ -13,8 +13,8 @@
 struct wring_vmctx;
 
 /*
- * len bytes at ptr of the guest's memory 0, or NULL with the trap set. Valid until the guest runs again. Where the check
- * is mispredicted the bytes are in the memory's reservation all the same, because ptr has 32 bits. Any context.
+ * len bytes at ptr of the guest's memory 0, or NULL with the trap set. Valid until the guest runs again. Where the
+ * check is mispredicted the bytes are in the memory's reservation all the same, because ptr has 32 bits. Any context.
  */
 void *wring_guest_bytes(struct wring_vmctx *vmctx, u32 ptr, u64 len);
 

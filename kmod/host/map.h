@@ -22,8 +22,9 @@ struct wring_map {
 #define WRING_MAP_IMPORT_MODULE "wring_map"
 
 /*
- * Binds slot->map and ->binding to the map of an fd of the calling process. 0, or a negative errno with the report filled
- * in and nothing to undo: -EBADF or -EINVAL if it is no map's fd, -EOPNOTSUPP if programs cannot use such maps. May sleep.
+ * Binds slot->map and ->binding to the map of an fd of the calling process. 0, or a negative errno with the report
+ * filled in and nothing to undo: -EBADF or -EINVAL if it is no map's fd, -EOPNOTSUPP if programs cannot use such maps.
+ * May sleep.
  */
 int wring_map_bind(struct wring_map *slot, int fd, struct wring_report *report);
 /* Gives it back: the unit cannot run any more. May sleep. */

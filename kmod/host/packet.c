@@ -34,7 +34,9 @@ static bool wring_in_hook(struct wring_vmctx *vmctx)
 /* In units of fuel: a step from one fragment of a packet to the next, which no cache may have. */
 #define FRAGMENT_COST 64
 
-/* How many fragments are gone through for the bytes up to `end`: a datagram put together from small ones has thousands. */
+/*
+ * How many fragments are gone through for the bytes up to `end`: a datagram put together from small ones has thousands.
+ */
 static u32 wring_skb_fragments(const struct sk_buff *skb, u32 end)
 {
 	u32 count = skb_shinfo(skb)->nr_frags, at = skb_pagelen(skb);

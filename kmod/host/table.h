@@ -18,8 +18,8 @@ struct wring_extern_desc;
 #define WRING_HOST_TASK		(1u << 4)	/* hooks that a task hits, on its own behalf */
 
 /*
- * A C function guests can import: R address(struct wring_vmctx *, args...), called directly by generated
- * code. Types are letters as in struct wring_extern_desc. An intrinsic is expanded by the compiler, and `address` is its
+ * A C function guests can import: R address(struct wring_vmctx *, args...), called directly by generated code. Types
+ * are letters as in struct wring_extern_desc. An intrinsic is expanded by the compiler, and `address` is its
  * out-of-line form; in start functions those that read a hook's data find none: no packet, no arguments.
  */
 struct wring_host_function {

@@ -225,7 +225,8 @@ static struct wring_reservation *wring_memory_choose(size_t bytes)
 /* For its user alone. */
 static struct wring_reservation *wring_memory_get(size_t bytes)
 {
-	struct wring_space_user *user = wring_space_take(wring_reservation_space(RESERVATION_BYTES));
+	const u64 space = wring_reservation_space(RESERVATION_BYTES);
+	struct wring_space_user *user = wring_space_take(space);
 	struct wring_reservation *reservation;
 
 	if (!user)
@@ -245,7 +246,7 @@ static struct wring_reservation *wring_memory_get(size_t bytes)
 	if (reservation)
 		reservation->user = user;
 	else
-		wring_space_give(user, wring_reservation_space(RESERVATION_BYTES));
+		wring_space_give(user, space);
 	return reservation;
 }
 

@@ -53,8 +53,8 @@ int wring_os_vformat(char *buf, wring_size size, const char *fmt, __builtin_va_l
 DEFINE_PER_CPU(int, wring_os_pace);
 
 /*
- * cgroup v2 freezes tasks where they return to user space, which may be long from now. One that sleeps for so long as it
- * is to be frozen counts as frozen (as in vfork, wait_for_vfork_done).
+ * cgroup v2 freezes tasks where they return to user space, which may be long from now. One that sleeps for so long as
+ * it is to be frozen counts as frozen (as in vfork, wait_for_vfork_done).
  */
 static void wring_freeze_v2(void)
 {

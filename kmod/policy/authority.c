@@ -89,7 +89,9 @@ bool wring_may_see_addresses(void)
 	return wring_k_kallsyms_show_value(current_cred());
 }
 
-/* More than BPF_OBJ_GET_INFO_BY_FD asks (CAP_BPF and bpf_dump_raw_ok): blinded constants and addresses are all in it. */
+/*
+ * More than BPF_OBJ_GET_INFO_BY_FD asks (CAP_BPF and bpf_dump_raw_ok): blinded constants and addresses are all in it.
+ */
 int wring_may_read_code(void)
 {
 	return capable(CAP_SYS_ADMIN) && wring_may_see_addresses() ? 0 : -EPERM;

@@ -23,8 +23,8 @@ struct wring_report;
 /* Whether the caller may open and use /dev/wring. */
 bool wring_may_use(void);
 /*
- * Whether it may load programs for a kind of hook (NULL: for none), run them by hand or unload them, and attach those it
- * holds or detach them.
+ * Whether it may load programs for a kind of hook (NULL: for none), run them by hand or unload them, and attach those
+ * it holds or detach them.
  */
 int wring_may_load(const struct wring_family *family, struct wring_report *report);
 int wring_may_run(const struct wring_family *family, struct wring_report *report);
@@ -39,8 +39,8 @@ int wring_may_read_code(void);
 /* Whether lockdown leaves guests what `reach` says: 0 or -EPERM. Asked when a module that wants it is loaded. */
 int wring_may_reach(enum lockdown_reason reach);
 /*
- * Asks security modules whether they let a load pass: 0 or their negative errno with the report filled in. The module is
- * decoded, and was copied from `user` in the caller's memory. May sleep.
+ * Asks security modules whether they let a load pass: 0 or their negative errno with the report filled in. The module
+ * is decoded, and was copied from `user` in the caller's memory. May sleep.
  */
 int wring_lsm_load(const struct wring_family *family, const char *name,
 		   const struct wring_module *module, u64 user, struct wring_report *report);

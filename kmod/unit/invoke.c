@@ -207,8 +207,8 @@ int wring_invokee_export(const struct wring_invokee *target, struct wring_export
 
 	if (get->flags || get->reserved)
 		return wring_report_set(report, -EINVAL, "unknown flags");
-	err = wring_export_find(target->unit->module, get->name, get->name_bytes, &get->export_index,
-				&export, report);
+	err = wring_export_find(target->unit->module, get->name, get->name_bytes,
+				&get->export_index, &export, report);
 	if (err)
 		return err;
 	get->kind = export.kind;

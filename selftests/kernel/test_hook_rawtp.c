@@ -175,9 +175,10 @@ static void test_locks(void)
 	int map, fd, id, i;
 
 	for (i = 0; i < (int)(sizeof(types) / sizeof(types[0])); i++) {
-		options.map_flags = types[i].type == BPF_MAP_TYPE_LPM_TRIE ? BPF_F_NO_PREALLOC : 0;
-		map = bpf_map_create(types[i].type, "m", types[i].type == BPF_MAP_TYPE_LPM_TRIE ? 8 : 4,
-				     8, 4, &options);
+		bool is_trie = types[i].type == BPF_MAP_TYPE_LPM_TRIE;
+
+		options.map_flags = is_trie ? BPF_F_NO_PREALLOC : 0;
+		map = bpf_map_create(types[i].type, "m", is_trie ? 8 : 4, 8, 4, &options);
 		fd = load_updating(map);
 		if (tap_ok(fd >= 0, "a program that updates a map of type %s loads: %s",
 			   types[i].name, device_error.message))

@@ -42,8 +42,8 @@ struct wring_hook_entry {
 	unsigned int private_stack;
 	/*
 	 * u32 slow_path(struct wring_vmctx *, u32 event, u32 value), event being enum wring_hook_event, returns the
-	 * verdict. Any context. On the program's stack if it has taken one, but for WRING_HOOK_MISS. 0: there is no such
-	 * function, and the answer is default_verdict.
+	 * verdict. Any context. On the program's stack if it has taken one, but for WRING_HOOK_MISS. 0: there is no
+	 * such function, and the answer is default_verdict.
 	 */
 	unsigned long long slow_path;
 	/*

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Netfilter: stores a byte into each UDP datagram to port 5301, where the map says, and lets it pass. wring: no eBPF twin
-// (Linux 6.1 has no eBPF program type for netfilter).
+// Netfilter: stores a byte into each UDP datagram to port 5301, where the map says, and lets it pass. wring: no eBPF
+// twin (Linux 6.1 has no eBPF program type for netfilter).
 #include <wring.h>
 
 WRING_LICENSE("GPL");
@@ -16,8 +16,9 @@ WRING_NETFILTER(poke_byte, pkt)
 	const struct wring_udp wring_hdr *udp;
 	u8 version = wring_load8(pkt, 0) >> 4;
 
-	udp = wring_header(pkt, version == 4 ? sizeof(struct wring_ipv4) : sizeof(struct wring_ipv6),
-			   struct wring_udp);
+	u32 header = version == 4 ? sizeof(struct wring_ipv4) : sizeof(struct wring_ipv6);
+
+	udp = wring_header(pkt, header, struct wring_udp);
 	if (wring_load8(pkt, version == 4 ? 9 : 6) == WRING_IPPROTO_UDP &&
 	    wring_field(udp->dest) == wring_htons(PORT))
 		wring_store8(pkt, offset, (u8)wring_map_load(poke, VALUE));
