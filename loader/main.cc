@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <CLI/CLI.hpp>
 
+#include <cctype>
 #include <csignal>
 #include <memory>
 
@@ -168,8 +169,14 @@ int run(int argc, char** argv, Output* out) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
   // Known before parsing, so that usage errors come in the right format too.
   for (const std::string& argument : arguments) {
-    if (argument == "-j" || argument == "--json") out->format = Format::kJson;
-    if (argument == "-p" || argument == "--pretty") out->format = Format::kPrettyJson;
+    bool is_letters = argument.size() > 1 && argument[0] == '-' && std::isalpha(argument[1]);
+    auto asks = [&](char letter, const char* word) {
+      return argument == word || (is_letters && argument.find(letter) != std::string::npos);
+    };
+    if (asks('p', "--pretty"))
+      out->format = Format::kPrettyJson;
+    else if (asks('j', "--json") && out->format != Format::kPrettyJson)
+      out->format = Format::kJson;
   }
   expand_abbreviations(&arguments);
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

@@ -114,6 +114,14 @@ fails 1 'exceeds|larger than' prog load /dev/zero
 mkdir "$tmp/"$'esc\e[31m'
 fails 1 'esc\\x1b\[31m' prog load "$tmp/"$'esc\e[31m'
 
+# Options of one letter may be given together.
+for options in -jp -pj '-j -p'; do
+	# shellcheck disable=SC2086
+	try $options prog load
+	check "wring $options" [ "$status" -eq 2 ]
+	check '... prints indented JSON' grep -qE '^ +"error": ' "$tmp/out"
+done
+
 # Every prefix of a good module is refused, one line each, and none of them crashes the decoder.
 good=${WRING_BUILD:-build}/guest/xdp_pass.wasm
 if [[ -e $good ]]; then
