@@ -12,6 +12,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
+#include "core/platform.h"
 #include "hooks/run.h"
 #include "report.h"
 #include "unit/program.h"
@@ -76,10 +77,9 @@ int wring_run_repeat(struct wring_program *program, void *ctx, struct wring_prog
 		wring_run_stretch(program, ctx, repeat - done, &stretch);
 		done += stretch.runs;
 		ns += stretch.ns;
-		if (signal_pending(current))
+		if (signal_pending(current) || wring_os_yield())
 			return wring_report_set(report, -EINTR, "interrupted after %u of %u runs",
 						done, repeat);
-		cond_resched();
 	} while (done < repeat);
 	run->verdict = stretch.verdict;
 	run->trap = stretch.trap;

@@ -303,10 +303,25 @@ static void test_turns(const struct work *work)
 	close(fd);
 }
 
-/* Function tracing waits until every task has slept or said that it might: a guest says so. */
-static void test_tracing(void)
+/* In the kernel for good. */
+static void stay(int fd, uint32_t type)
 {
-	int fd = load(&works[0], WRING_PROG_MODULE, 1ull << 60, 0);
+	uint8_t packet[64] = {};
+	struct wring_prog_run request = { .data_in = (uintptr_t)packet,
+					  .data_in_bytes = sizeof(packet), .repeat = UINT32_MAX };
+
+	if (type == WRING_PROG_MODULE)
+		device_invoke(fd, "main", NULL, 0, NULL);
+	else
+		device_ioctl(fd, WRING_IOC_PROG_RUN, &request);
+	_exit(0);
+}
+
+/* Function tracing waits until every task has slept or said that it might: a guest says so, and so does a test run. */
+static void test_tracing(uint32_t type)
+{
+	int fd = load(&works[0], type, type == WRING_PROG_MODULE ? 1ull << 60 : 1ull << 32, 0);
+	int status;
 	double begin;
 	pid_t child;
 
@@ -317,20 +332,20 @@ static void test_tracing(void)
 		return;
 	}
 	child = fork();
-	if (!child) {
-		device_invoke(fd, "main", NULL, 0, NULL);
-		_exit(0);
-	}
+	if (!child)
+		stay(fd, type);
 	usleep(100000);
 	alarm(60);	/* what this test would hang in */
 	begin = seconds();
 	tap_ok(write_file(TRACER "current_tracer", "function"), "functions are traced");
 	tap_ok(write_file(TRACER "current_tracer", "nop"), "and no more");
-	tap_ok(seconds() - begin < 30, "within %.1f s, beside a guest that never ends",
-	       seconds() - begin);
+	tap_ok(seconds() - begin < 30, "within %.1f s, beside a %s that never ends",
+	       seconds() - begin, type == WRING_PROG_MODULE ? "guest" : "test run");
 	alarm(0);
 	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
+	begin = seconds();
+	waitpid(child, &status, 0);
+	tap_ok(WIFSIGNALED(status) && seconds() - begin < 2, "which is killed at once");
 	if (system("rmdir " TRACER))
 		tap_note("the trace instance stays");
 	close(fd);
@@ -349,7 +364,8 @@ int main(void)
 	/* Host calls of packets are hooks'. */
 	for (i = 0; i < sizeof(works) / sizeof(works[0]) - 1; i++)
 		test_turns(&works[i]);
-	test_tracing();
+	test_tracing(WRING_PROG_MODULE);
+	test_tracing(WRING_PROG_XDP);
 	tap_ok(device_settle(device, &before), "everything is given back");
 	close(device);
 	return tap_finish();
