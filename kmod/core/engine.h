@@ -254,7 +254,8 @@ int wring_instance_set_stack(struct wring_instance *instance, void *stack,
 			     unsigned long long bytes);
 /*
  * Makes [stack, stack + bytes) one of the stacks that invocations on one CPU take, used while all before it are: what
- * is returned is the `next` of the one before, or what the CPU's pointer begins with. NULL if it is too small.
+ * is returned is the `next` of the one before, or what the CPU's pointer begins with. The last one is made first, its
+ * `next` being NULL. NULL if it is too small.
  */
 struct wring_hook_stack *wring_hook_stack_init(void *stack, unsigned long long bytes,
 					       struct wring_hook_stack *next);

@@ -6,6 +6,7 @@
  * of an NMI. So an entry takes nothing of it but its own few words and runs the program on one of these (generated code
  * does so, struct wring_hook_entry). That also bounds how deep programs nest, be it that interrupts interrupt each
  * other's programs or that what a program calls hits a tracepoint with another one: who finds no stack left is a miss.
+ * How long they nest is bounded by the time that the outermost one has (wring_lib_nest).
  */
 #include <linux/mutex.h>
 #include <linux/percpu.h>

@@ -217,7 +217,7 @@ struct wring_prog_info {
 	struct wring_trap_info trap;	/* the last one */
 	__aligned_u64 misses_busy;	/* it was running on this CPU, and interrupted */
 	__aligned_u64 misses_fpu;	/* it uses floats or vectors, and what it interrupts may be doing so too */
-	__aligned_u64 misses_depth;	/* too many programs were running on this CPU, interrupting each other */
+	__aligned_u64 misses_depth;	/* nested too deep on this CPU, or when the time of those around was over */
 	__u32 time_us;		/* what an invocation may take; 0: as long as its fuel lasts */
 	__u32 on_trap;		/* enum wring_on_trap */
 	__aligned_u64 misses_reset;	/* its instance there was being made anew, after a trap */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * test_hook_nesting.c - programs that interrupt each other, and programs that hit the tracepoints other programs are
- * attached to: nesting ends in misses that are counted, on every kind of stack, and what ran runs again afterwards.
+ * attached to: nesting ends in misses that are counted, on every kind of stack, and what ran runs again afterwards. All
+ * the time they have together is that of the outermost.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,9 @@
 
 /* More than there are stacks, by far. */
 #define PROGRAMS 24
+/* If each had its own time: 12 * 11 * 10 times that of one. */
+#define SPINNING 12
+#define MUCH_LONGER 60
 /* Values that are kept across the call: a frame of some 2 KB. */
 #define VALUES 230
 #define VALUES_AT 64
@@ -249,6 +253,83 @@ static void test_nmi(void)
 	hook_sh("echo >/sys/kernel/tracing/trace");
 }
 
+/* Logs a line, then goes on for ever. */
+static int load_spinning(uint32_t type)
+{
+	/* Fuel for much longer than there is time. */
+	struct wring_prog_load request = { .type = type, .fuel = 1ull << 32, .name = "spins" };
+	struct wasm w = WASM_INIT;
+	uint8_t *module;
+	uint32_t log, main;
+	size_t size;
+	int fd;
+
+	wasm_type(&w, "iilll", "");
+	wasm_type(&w, "", "i");
+	log = wasm_import(&w, "wring", "log", 0);
+	wasm_memory(&w, 1, 1);
+	main = WASM_FUNCTION(&w, 1, "", OP_I32_CONST, 0, OP_I32_CONST, 2, OP_I64_CONST, 0,
+			     OP_I64_CONST, 1, OP_I64_CONST, 2, OP_CALL, log, OP_LOOP,
+			     OP_EMPTY_TYPE, OP_BR, 0, OP_END, OP_UNREACHABLE);
+	wasm_data(&w, 0, "hi", 2);
+	wasm_export(&w, "main", main);
+	module = wasm_finish(&w, &size);
+	fd = device_load(device, module, size, &request);
+	free(module);
+	if (fd < 0)
+		tap_bail("a program that spins does not load: %s", device_error.message);
+	return fd;
+}
+
+/* The shortest of some runs of a program that runs out of time. */
+static uint64_t time_spinning(int fd)
+{
+	uint8_t packet[64] = {};
+	struct wring_prog_run request;
+	uint64_t least = UINT64_MAX;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		request = (struct wring_prog_run) { .data_in = (uintptr_t)packet,
+						    .data_in_bytes = sizeof(packet) };
+		if (device_ioctl(fd, WRING_IOC_PROG_RUN, &request))
+			tap_bail("a run fails");
+		tap_eq(request.trap, WRING_TRAP_OutOfTime, "it runs out of time");
+		if (request.duration_ns < least)
+			least = request.duration_ns;
+	}
+	return least;
+}
+
+/* However many programs are nested in one: all have together what that one has. */
+static void test_time(void)
+{
+	int outer = load_spinning(WRING_PROG_XDP), fd[SPINNING], link[SPINNING], i;
+	uint64_t alone = time_spinning(outer), together;
+	uint64_t runs = 0, misses = 0;
+	struct wring_prog_info info;
+
+	for (i = 0; i < SPINNING; i++) {
+		fd[i] = load_spinning(WRING_PROG_RAW_TRACEPOINT);
+		link[i] = hook_attach_tracepoint(device, fd[i], "wring_log");
+		if (link[i] <= 0)
+			tap_bail("a program that spins does not attach");
+	}
+	together = time_spinning(outer);
+	for (i = 0; i < SPINNING; i++) {
+		hook_info(fd[i], &info);
+		runs += info.runs;
+		misses += info.misses_depth;
+		hook_detach(device, link[i]);
+		close(fd[i]);
+	}
+	tap_ok(runs > 0 && misses > 0, "%llu programs were nested in it, %llu came too late",
+	       (unsigned long long)runs, (unsigned long long)misses);
+	tap_ok(together < MUCH_LONGER * alone, "alone it takes %llu us, with all these %llu",
+	       (unsigned long long)alone / 1000, (unsigned long long)together / 1000);
+	close(outer);
+}
+
 int main(void)
 {
 	struct wring_features before;
@@ -259,6 +340,7 @@ int main(void)
 	test_log(WRING_PROG_NETFILTER, true);
 	test_faults();
 	test_nmi();
+	test_time();
 	tap_eq(hook_link_count(device), 0, "no links are left");
 	tap_ok(device_settle(device, &before), "everything is given back");
 	close(device);

@@ -36,6 +36,10 @@ struct wring_hook_entry {
 	 * to use, and of the int that keeps the kernel from preempting (0: it never does). Programs run on one of
 	 * them; with may_nest all do, else those do not that call no C functions and use less than 512 bytes.
 	 * private_stack: they take one, but run on their own (wring_instance_set_stack).
+	 *
+	 * A hook that is hit on a program's stack is nested in its invocation: by what the program calls, by a fault,
+	 * not by interrupts, which have stacks of their own (one within a softirq may not, and then counts as nested).
+	 * A nested invocation's time ends with that of the one around it; after that none begins.
 	 */
 	unsigned long long percpu_stacks, percpu_preempt_count;
 	unsigned int may_nest;		/* the hook may be hit from within a program's invocation */
@@ -62,7 +66,10 @@ enum wring_hook_event {
 enum wring_hook_miss {
 	WRING_MISS_BUSY,	/* it runs on this CPU already */
 	WRING_MISS_NO_FPU,	/* it uses the FPU, which what is interrupted may be using */
-	/* So many programs are running on this CPU, interrupting each other, that there is no stack. */
+	/*
+	 * So many programs are running on this CPU, interrupting each other, that there is no stack; or the time of the
+	 * one that this one is nested in is over.
+	 */
 	WRING_MISS_TOO_DEEP,
 	WRING_MISS_ENGINE_COUNT	/* from here on the host's own */
 };

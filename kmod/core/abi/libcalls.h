@@ -62,4 +62,5 @@ wring::i64 wring_lib_fuel_refill(wring_vmctx* vmctx);
 // Describes the trap at vmctx->trap_pc in the root vmctx. vmctx is the trapping instance's.
 void wring_lib_record_trap(wring_vmctx* vmctx);
 wring::u32 wring_lib_uncaught(wring_vmctx* vmctx);
+wring::u32 wring_lib_nest(wring_vmctx* vmctx, const wring_hook_stack* stack, const void* sp);
 }

@@ -84,11 +84,14 @@ struct wring_trap_frame {
 /*
  * A stack for hook invocations, one of several that a CPU has; this lies at its top, and what runs on it begins right
  * below. Invocations nest as interrupts do: each takes what the CPU's pointer to the next one says, sets that to
- * `next`, and sets it back in the end.
+ * `next`, and sets it back in the end. The last one's `next` is no stack: it has none itself.
  */
 struct wring_hook_stack {
-	struct wring_hook_stack *next;		/* NULL: there are no more */
+	struct wring_hook_stack *next;
+	/* The stack that is taken before this one; NULL: this is the CPU's first. Whoever takes another asks before. */
+	struct wring_hook_stack *outer;
 	unsigned char *limit;			/* see wring_vmctx::stack_limit */
+	struct wring_vmctx *vmctx;		/* of the invocation that has taken the stack, or NULL */
 } __attribute__((aligned(16)));
 
 /* Of an invocation that is timed, on its hook's stack. The host's own. */
@@ -143,7 +146,8 @@ struct wring_vmctx {
 
 	/* Fuel and time; used of the vmctx that was entered (root). */
 	unsigned long long fuel_reserve;	/* what may be handed out when `fuel` is used up */
-	unsigned long long check_at;		/* from that time stamp on wring_lib_fuel_refill hands out */
+	/* From that time stamp on wring_lib_fuel_refill hands out; 0: set by whoever looks at the time first. */
+	unsigned long long check_at;
 	unsigned long long time_slice;		/* cycles: until others get a turn or, at hooks, the end; fixed */
 	unsigned long long fuel_slice;		/* what is handed out at a time */
 	/*

@@ -143,8 +143,12 @@ extern "C" wring_hook_stack* wring_hook_stack_init(void* stack, unsigned long lo
   Stack shared;
   if (!plan_stack(stack, bytes, &shared)) return nullptr;
   auto* at = static_cast<wring_hook_stack*>(shared.top) - 1;
-  at->next = next;
-  at->limit = shared.limit;
+  if (!next) {
+    next = at--;
+    *next = {};
+  }
+  *at = {next, nullptr, shared.limit, nullptr};
+  next->outer = at;
   return at;
 }
 

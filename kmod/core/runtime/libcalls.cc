@@ -128,6 +128,25 @@ bool check_time(wring_vmctx* vmctx) {
   return goes_on;
 }
 
+// Whether sp lies on what the invocation that has taken the stack runs on.
+bool runs_on(const wring_vmctx& vmctx, const wring_hook_stack& stack, const void* sp) {
+  bool is_private = vmctx.private_stack_top != nullptr;
+  u64 top = reinterpret_cast<u64>(is_private ? vmctx.private_stack_top : &stack);
+  u64 bottom =
+      reinterpret_cast<u64>(is_private ? vmctx.stack_limit : stack.limit) - kStackHeadroomBytes;
+  return reinterpret_cast<u64>(sp) - bottom < top - bottom;
+}
+
+// The invocation on whose stack sp lies. It need not be the last one to have taken a stack: before and after a program
+// runs its entry calls C functions where it was called. nullptr: none, an interrupt.
+wring_vmctx* find_outer(const wring_hook_stack& stack, const void* sp) {
+  for (const wring_hook_stack* at = stack.outer; at; at = at->outer) {
+    wring_vmctx* vmctx = __atomic_load_n(&at->vmctx, __ATOMIC_RELAXED);
+    if (vmctx && runs_on(*vmctx, *at, sp)) return vmctx;
+  }
+  return nullptr;
+}
+
 // Takes more fuel from the reserve until there is some, or traps.
 bool refill(wring_vmctx* vmctx) {
   u64 slice = vmctx->root->fuel_slice;
@@ -183,6 +202,16 @@ extern "C" int wring_guest_charge(wring_vmctx* vmctx, unsigned long long fuel) {
 
 extern "C" int wring_guest_pay(wring_vmctx* vmctx, unsigned long long bytes) {
   return pay(vmctx, bytes) ? 0 : -1;
+}
+
+extern "C" u32 wring_lib_nest(wring_vmctx* vmctx, const wring_hook_stack* stack, const void* sp) {
+  wring_vmctx* outer = find_outer(*stack, sp);
+  if (!outer) return 1;
+  u64 now = cycles();
+  // The outer one is in the same context: if this is an NMI, it is, too.
+  if (outer->check_at == 0) outer->check_at = now + time_slice_of(*outer);
+  vmctx->check_at = min<u64>(now + time_slice_of(*vmctx), outer->check_at);
+  return now < outer->check_at;
 }
 
 // ---- memories ----

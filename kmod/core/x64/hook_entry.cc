@@ -9,6 +9,9 @@ namespace {
 
 constexpr u32 kStackWords = 2;  // on a stack taken for the program: padding, the hook's rsp
 
+#define WRING_STACK_FIELD(base, field) \
+  (Mem{base, kNoReg, 0, false, __builtin_offsetof(wring_hook_stack, field)})
+
 class HookEmitter {
  public:
   HookEmitter(const HookEntry& entry, const Target& target, CodeBuilder* code, Assembler* as)
@@ -19,7 +22,8 @@ class HookEmitter {
     plan();
     Label busy = as_.new_label(), bad = as_.new_label(), done = as_.new_label(),
           finish = as_.new_label(), leave = as_.new_label(), uncaught = as_.new_label();
-    Label too_deep = as_.new_label(), unusable = as_.new_label();
+    Label too_deep = as_.new_label(), unusable = as_.new_label(), nested = as_.new_label(),
+          may_take = as_.new_label();
     Label timed = as_.new_label();
     if (target_.ibt) as_.endbr64();
     if (entry_.is_timed) {
@@ -31,7 +35,7 @@ class HookEmitter {
     load_vmctx(kVmCtx);
     as_.bit_test_set(vmctx_field(WRING_VMCTX_OFFSET(turns)), 0);
     as_.jcc(kCcB, busy);
-    if (entry_.own_stack) take_stack(too_deep);
+    if (entry_.own_stack) take_stack(nested, may_take);
     if (manages_fpu_) begin_fpu(unusable);
     context();
     if (can_trap_) save_stack_pointers();
@@ -75,6 +79,8 @@ class HookEmitter {
       as_.jmp(miss);
     }
     if (entry_.own_stack) {
+      as_.bind(nested);
+      ask_to_nest(too_deep, may_take);
       as_.bind(too_deep);
       allow_preemption();
       as_.alu_imm(Alu::kSub, Size::k64, vmctx_field(WRING_VMCTX_OFFSET(turns)), 1);
@@ -139,30 +145,53 @@ class HookEmitter {
 
   // Stacks are taken and given back in the order of a stack, for which whoever takes one must be the one to go on
   // until it is given back: interrupts do so by themselves, other tasks must be kept away.
-  void take_stack(Label too_deep) {
+  // Who has a stack is on record only while it is taken: what interrupts this relies on that.
+  void take_stack(Label nested, Label may_take) {
+    start_clock();
     if (entry_.percpu_preempt_count)
       as_.alu_imm(Alu::kAdd, Size::k32, per_cpu(entry_.percpu_preempt_count, kRcx), 1);
     as_.mov(Size::k64, kRax, per_cpu(entry_.percpu_stacks, kRax));
-    as_.test(Size::k64, kRax, kRax);
-    as_.jcc(kCcE, too_deep);
-    as_.mov(Size::k64, kRcx, stack_field(__builtin_offsetof(wring_hook_stack, next)));
+    as_.alu_imm(Alu::kCmp, Size::k64, WRING_STACK_FIELD(kRax, outer), 0);
+    as_.jcc(kCcNe, nested);
+    as_.bind(may_take);
+    as_.mov(Size::k64, kRcx, WRING_STACK_FIELD(kRax, next));
     as_.mov_store(Size::k64, per_cpu(entry_.percpu_stacks, kRdx), kRcx);
+    as_.mov_store(Size::k64, WRING_STACK_FIELD(kRax, vmctx), kVmCtx);
     as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(stack_top)), kRax);
     if (entry_.private_stack || !entry_.checks_stack) return;
-    as_.mov(Size::k64, kRcx, stack_field(__builtin_offsetof(wring_hook_stack, limit)));
+    as_.mov(Size::k64, kRcx, WRING_STACK_FIELD(kRax, limit));
     as_.mov_store(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(stack_limit)), kRcx);
   }
 
-  static Mem stack_field(usize offset) {
-    return {kRax, kNoReg, 0, false, static_cast<i32>(offset)};
+  // Falls through if the stack in rax must not be taken.
+  void ask_to_nest(Label too_deep, Label may_take) {
+    as_.alu_imm(Alu::kCmp, Size::k64, WRING_STACK_FIELD(kRax, next), 0);
+    as_.jcc(kCcE, too_deep);
+    bool pad = saved_count_ % 2 == 0;
+    as_.push(kRdi);
+    as_.push(kRax);
+    if (pad) as_.push(kRcx);
+    as_.mov(Size::k64, kRdi, kVmCtx);
+    as_.mov(Size::k64, kRsi, kRax);
+    as_.mov(Size::k64, kRdx, kRsp);
+    as_.call_address(libcall_address(Libcall::kNest));
+    as_.test(Size::k32, kRax, kRax);
+    if (pad) as_.pop(kRcx);
+    as_.pop(kRax);
+    as_.pop(kRdi);
+    as_.jcc(kCcNe, may_take);
   }
 
   // Leaves eax alone.
   void give_stack() {
     as_.mov(Size::k64, kRcx, vmctx_field(WRING_VMCTX_OFFSET(stack_top)));
+    as_.mov_store_imm(Size::k64, WRING_STACK_FIELD(kRcx, vmctx), 0);
     as_.mov_store(Size::k64, per_cpu(entry_.percpu_stacks, kRdx), kRcx);
     allow_preemption();
   }
+
+  // It begins when somebody looks at the time first.
+  void start_clock() { as_.mov_store_imm(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(check_at)), 0); }
 
   // A task that is to be scheduled meanwhile is so when the next interrupt returns.
   void allow_preemption() {
@@ -240,7 +269,7 @@ class HookEmitter {
       as_.mov_imm(kRax, rest);
       as_.mov_store(Size::k64, reserve, kRax);
     }
-    as_.mov_store_imm(Size::k64, vmctx_field(WRING_VMCTX_OFFSET(check_at)), 0);
+    if (!entry_.own_stack) start_clock();
   }
 
   // After a trap: what is left is in the vmctx, and below 0 if more was asked for than there was.

@@ -77,12 +77,15 @@ Err emit_array_entry(const FuncType& type, u32 func, const Target& target, u32 t
 //   look at *is_timed            (if it is not 0, all the rest is done between time_begin and time_end)
 //   load the vmctx               (gs-relative: gs points to where this CPU's per-CPU copies are)
 //   make vmctx->turns odd        (if it was: return slow_path(vmctx, WRING_HOOK_MISS, WRING_MISS_BUSY))
-//   take one of the CPU's stacks (own_stack; there is none left: turns as before, and a miss)
+//   check_at = 0
+//   take one of the CPU's stacks (own_stack; there is none left: turns as before, and a miss; it is
+//                                not the CPU's first: wring_lib_nest says whether that may be, and
+//                                sets check_at)
 //   fpu_begin()                  (0: back, turns as before, and a miss; only if the code uses vector registers)
 //   hook_ctx = rdi; pkt, pkt_len; hook_args (hook_arg_count is the host's: it is there already)
 //   stack_pointers               (only of programs that may leave one elsewhere without a trap)
 //   switch to that stack         (or to vmctx->private_stack_top)
-//   entry_sp; memory base; a slice of fuel, fuel_reserve, check_at; call
+//   entry_sp; memory base; a slice of fuel, fuel_reserve; call
 //                                (a trap: slow_path(vmctx, WRING_HOOK_TRAP, reason), trap_reason = 0;
 //                                an exception: the same, by way of wring_lib_uncaught)
 //   compare the verdict with its range

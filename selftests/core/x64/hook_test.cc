@@ -2,6 +2,8 @@
 // Hook entries and bridges: what they set up, what they preserve, and how invocations end.
 #include <Zydis/Zydis.h>
 
+#include <thread>
+
 #include "selftests/core/x64/native.h"
 
 namespace wring::test {
@@ -301,75 +303,6 @@ TEST_P(X64Hook, TimedWhenAskedTo) {
   }
 }
 
-// Programs of the same CPU that interrupt each other run on one stack after the other; when there are no more, the
-// next does not run.
-struct Nested {
-  NativeModule* module;
-  u32 verdict, event, value;
-  int preempt_count;
-};
-std::vector<Nested> g_nested;
-u32 g_next_nested;
-u32 run_next(wring_vmctx* ctx) {
-  EXPECT_EQ(ctx, &g_nested[g_next_nested].module->ctx);
-  EXPECT_NE(reinterpret_cast<u64>(ctx->stack_top), 0u);
-  u32 next = ++g_next_nested;
-  if (next == g_nested.size()) return 1;
-  Nested& nested = g_nested[next];
-  wring_vmctx* outer = g_vmctx;
-  g_vmctx = &nested.module->ctx;
-  g_slow = {};
-  u64 changed = 1;
-  nested.preempt_count = g_preempt_count;
-  nested.verdict = nested.module->guarded_call(
-      [&] { return wring_test_call_preserving(nested.module->hook_text(), nullptr, &changed); });
-  EXPECT_EQ(changed, 0u);
-  if (nested.verdict == 77) {
-    nested.event = g_slow.event;
-    nested.value = g_slow.value;
-  }
-  g_vmctx = outer;
-  return 1 + nested.verdict;
-}
-
-TEST_P(X64Hook, NestingEndsWhereStacksDo) {
-  constexpr u32 kDepth = 5, kStacks = 3;
-  static std::vector<u8> memory(kStacks * WRING_MIN_STACK_BYTES);
-  wring_hook_stack* next = nullptr;
-  for (u32 i = 0; i < kStacks; i++)
-    next = wring_hook_stack_init(memory.data() + i * WRING_MIN_STACK_BYTES, WRING_MIN_STACK_BYTES,
-                                 next);
-  std::vector<std::unique_ptr<NativeModule>> modules;
-  g_nested.clear();
-  for (u32 i = 0; i < kDepth; i++) {
-    auto m = std::make_unique<NativeModule>(target_of(GetParam()));
-    m->bind({reinterpret_cast<u64>(&run_next)});
-    u32 func = m->add("", "i", [](IrBuilder& b) { b.ret({b.call(Op::kCallHost, kI32, 0, {})}); });
-    x64::HookEntry hook = hook_entry(func);
-    hook.own_stack = true;
-    hook.checks_stack = true;
-    hook.verdict_max = 1000;
-    m->add_hook(hook);
-    ASSERT_NO_FATAL_FAILURE(m->finish());
-    g_nested.push_back({m.get(), 0, 0, 0, 0});
-    modules.push_back(std::move(m));
-  }
-  g_next_nested = 0;
-  // The innermost program that ran got 77 for the one that found no stack.
-  EXPECT_EQ(run_hook(*modules[0], nullptr, next), 77u + kStacks);
-  EXPECT_EQ(g_nested[kStacks].event, WRING_HOOK_MISS);
-  EXPECT_EQ(g_nested[kStacks].value, WRING_MISS_TOO_DEEP);
-  EXPECT_EQ(g_next_nested, kStacks);
-  for (u32 i = 1; i <= kStacks; i++) EXPECT_EQ(g_nested[i].preempt_count, 5 + static_cast<int>(i));
-  for (u32 i = 0; i < kDepth; i++) EXPECT_EQ(modules[i]->ctx.turns % 2, 0u);
-  for (u32 i = 0; i < kStacks; i++) {
-    u8* bottom = memory.data() + (kStacks - 1 - i) * WRING_MIN_STACK_BYTES;
-    EXPECT_EQ(modules[i]->ctx.stack_limit, bottom + kStackHeadroomBytes);
-  }
-  // Each puts back the handler of faults that it found.
-  while (!modules.empty()) modules.pop_back();
-}
-
 u64 g_seen[4];
 u32 see_context(wring_vmctx* ctx, u32 x) {
   EXPECT_EQ(reinterpret_cast<u64>(__builtin_frame_address(0)) % 16, 0u) << "misaligned stack";
@@ -537,6 +470,202 @@ TEST_P(X64Hook, FpuIsLeftAloneByIntegers) {
   EXPECT_FALSE(m.code.uses & kUsesFpu);
 }
 
+// ---- nesting
+
+// Programs of the same CPU that interrupt each other run on one stack after the other; when there are no more, the
+// next does not run.
+struct Nested {
+  NativeModule* module;
+  u32 verdict, event, value;
+  int preempt_count;
+};
+std::vector<Nested> g_nested;
+u32 g_next_nested;
+bool g_interrupts;  // the next is not called, but interrupts: on a stack of its own
+u32 hit_next_hook() {
+  u32 next = ++g_next_nested;
+  if (next == g_nested.size()) return 0;
+  Nested& nested = g_nested[next];
+  wring_vmctx* outer = g_vmctx;
+  g_vmctx = &nested.module->ctx;
+  g_slow = {};
+  u64 changed = 1;
+  nested.preempt_count = g_preempt_count;
+  auto run = [&] {
+    nested.verdict = nested.module->guarded_call(
+        [&] { return wring_test_call_preserving(nested.module->hook_text(), nullptr, &changed); });
+  };
+  if (g_interrupts)
+    std::thread(run).join();
+  else
+    run();
+  EXPECT_EQ(changed, 0u);
+  if (nested.verdict == 77) {
+    nested.event = g_slow.event;
+    nested.value = g_slow.value;
+  }
+  g_vmctx = outer;
+  return nested.verdict;
+}
+u32 run_next(wring_vmctx* ctx) {
+  EXPECT_EQ(ctx, &g_nested[g_next_nested].module->ctx);
+  EXPECT_NE(reinterpret_cast<u64>(ctx->stack_top), 0u);
+  return 1 + hit_next_hook();
+}
+u32 run_next_at_fpu_begin() {
+  hit_next_hook();
+  return 1;
+}
+
+// Programs that hit each other's hooks, and the CPU's stacks.
+class X64HookNesting : public X64Hook {
+ protected:
+  static constexpr u32 kStacks = 3;
+  static constexpr u64 kLong = 1ull << 50;
+
+  X64HookNesting() : memory_(kStacks * WRING_MIN_STACK_BYTES) {
+    for (u32 i = 0; i < kStacks; i++)
+      first_ = wring_hook_stack_init(bottom(i), WRING_MIN_STACK_BYTES, first_);
+    g_nested.clear();
+    g_next_nested = 0;
+    g_interrupts = false;
+  }
+  ~X64HookNesting() override {
+    // Each puts back the handler of faults that it found.
+    while (!modules_.empty()) modules_.pop_back();
+    g_nested.clear();
+  }
+
+  // The stack that is the i-th from the last.
+  u8* bottom(u32 i) { return memory_.data() + usize{i} * WRING_MIN_STACK_BYTES; }
+
+  enum Kind { kShared, kPrivate, kFpu };
+  // A program that hits the next one's hook: calls a host function, but for kFpu, whose fpu_begin does.
+  wring_vmctx& add(u64 time_slice, Kind kind = kShared) {
+    modules_.push_back(std::make_unique<NativeModule>(target_of(GetParam())));
+    NativeModule* m = modules_.back().get();
+    m->bind({reinterpret_cast<u64>(&run_next)});
+    u32 func = m->add("", "i", [=](IrBuilder& b) {
+      if (kind != kFpu) return b.ret({b.call(Op::kCallHost, kI32, 0, {})});
+      b.call(Op::kCall, Type::kV128, 1, {b.v128(1, 2)});
+      b.ret({b.c32(1)});
+    });
+    if (kind == kFpu) m->add("v", "v", [](IrBuilder& b) { b.ret({b.param(0, Type::kV128)}); });
+    x64::HookEntry hook = hook_entry(func);
+    hook.own_stack = true;
+    hook.checks_stack = true;
+    hook.private_stack = kind == kPrivate;
+    hook.verdict_max = 1000;
+    if (kind == kFpu) hook.fpu_begin = reinterpret_cast<u64>(&run_next_at_fpu_begin);
+    if (kind == kFpu) hook.fpu_end = reinterpret_cast<u64>(&fpu_end);
+    if (kind == kPrivate) {
+      private_.resize(WRING_MIN_STACK_BYTES);
+      m->ctx.private_stack_top = private_.data() + private_.size();
+      m->ctx.stack_limit = private_.data() + kStackHeadroomBytes;
+    }
+    m->ctx.time_slice = time_slice;
+    m->add_hook(hook);
+    m->finish();
+    g_nested.push_back({m, 0, 0, 0, 0});
+    return m->ctx;
+  }
+  u32 run() {
+    g_next_nested = 0;
+    for (Nested& nested : g_nested) nested.module->ctx.check_at = 1;
+    u32 verdict = run_hook(*modules_[0], nullptr, first_);
+    for (auto& m : modules_) EXPECT_EQ(m->ctx.turns % 2, 0u);
+    for (wring_hook_stack* at = first_; at; at = at->next) EXPECT_EQ(at->vmctx, nullptr);
+    return verdict;
+  }
+
+  std::vector<std::unique_ptr<NativeModule>> modules_;
+  std::vector<u8> memory_, private_;
+  wring_hook_stack* first_ = nullptr;  // the one that is taken first
+};
+INSTANTIATE_TEST_SUITE_P(Targets, X64HookNesting, ::testing::ValuesIn(kTargetVariants),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST_P(X64HookNesting, EndsWhereStacksDo) {
+  constexpr u32 kDepth = 5;
+  for (u32 i = 0; i < kDepth; i++) add(kLong);
+  // The innermost program that ran got 77 for the one that found no stack.
+  EXPECT_EQ(run(), 77u + kStacks);
+  EXPECT_EQ(g_nested[kStacks].event, WRING_HOOK_MISS);
+  EXPECT_EQ(g_nested[kStacks].value, WRING_MISS_TOO_DEEP);
+  EXPECT_EQ(g_next_nested, kStacks);
+  for (u32 i = 1; i <= kStacks; i++) EXPECT_EQ(g_nested[i].preempt_count, 5 + static_cast<int>(i));
+  for (u32 i = 0; i < kStacks; i++)
+    EXPECT_EQ(modules_[i]->ctx.stack_limit, bottom(kStacks - 1 - i) + kStackHeadroomBytes);
+  g_interrupts = true;
+  EXPECT_EQ(run(), 77u + kStacks);
+  EXPECT_EQ(g_nested[kStacks].value, WRING_MISS_TOO_DEEP);
+}
+
+TEST_P(X64HookNesting, NobodyHasMoreTimeThanThoseAround) {
+  wring_vmctx& outer = add(kLong);
+  wring_vmctx& shorter = add(kLong / 2);
+  wring_vmctx& longer = add(2 * kLong);
+  u64 before = __builtin_ia32_rdtsc();
+  EXPECT_EQ(run(), 3u);
+  u64 taken = __builtin_ia32_rdtsc() - before;
+  // The outermost one's time began when the next was about to.
+  EXPECT_LE(outer.check_at - before - kLong, taken);
+  EXPECT_LE(shorter.check_at - before - kLong / 2, taken);
+  EXPECT_EQ(longer.check_at, shorter.check_at);
+}
+
+TEST_P(X64HookNesting, AloneTheClockWaits) {
+  wring_vmctx& alone = add(kLong);
+  EXPECT_EQ(run(), 1u);
+  EXPECT_EQ(alone.check_at, 0u);
+}
+
+TEST_P(X64HookNesting, NoneBeginsWhenTimeIsOver) {
+  for (Kind kind : {kShared, kPrivate}) {
+    g_nested.clear();
+    while (!modules_.empty()) modules_.pop_back();
+    wring_vmctx& outer = add(kLong, kind);
+    wring_vmctx& middle = add(0);
+    wring_vmctx& inner = add(kLong);
+    EXPECT_EQ(run(), 79u);
+    EXPECT_EQ(outer.turns, 2u);
+    EXPECT_EQ(middle.turns, 2u);
+    EXPECT_EQ(inner.turns, 0u);
+    EXPECT_EQ(g_nested[2].event, WRING_HOOK_MISS);
+    EXPECT_EQ(g_nested[2].value, WRING_MISS_TOO_DEEP);
+    EXPECT_LT(middle.check_at, outer.check_at);
+
+    outer.time_slice = 0;
+    EXPECT_EQ(run(), 78u);
+    EXPECT_EQ(middle.turns, 2u);
+    EXPECT_EQ(g_nested[1].event, WRING_HOOK_MISS);
+    EXPECT_EQ(g_nested[1].value, WRING_MISS_TOO_DEEP);
+  }
+}
+
+// They do not pay for what they interrupt.
+TEST_P(X64HookNesting, InterruptsHaveTheirOwnTime) {
+  g_interrupts = true;
+  wring_vmctx& outer = add(0);
+  wring_vmctx& middle = add(0, kPrivate);
+  wring_vmctx& inner = add(kLong);
+  EXPECT_EQ(run(), 3u);
+  EXPECT_EQ(outer.check_at, 0u);
+  EXPECT_EQ(middle.check_at, 0u);
+  EXPECT_EQ(inner.check_at, 0u);
+}
+
+// What an entry calls before its program runs, it calls on the stack it was called on.
+TEST_P(X64HookNesting, HooksThatEntriesHit) {
+  wring_vmctx& outer = add(kLong);
+  wring_vmctx& middle = add(0, kFpu);
+  wring_vmctx& inner = add(2 * kLong);
+  EXPECT_EQ(run(), 2u);
+  EXPECT_EQ(inner.turns, 2u);
+  EXPECT_EQ(inner.check_at, outer.check_at);
+  EXPECT_LT(middle.check_at, outer.check_at);
+}
+
 // ---- exceptions
 
 TEST_P(X64Hook, UncaughtExceptionsAreTraps) {
@@ -572,7 +701,9 @@ u32 path_length(const NativeModule& m, u32 func) {
     ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, p, 64, &insn, ops))) break;
     p += insn.length;
-    if (insn.mnemonic == ZYDIS_MNEMONIC_CALL) {
+    if (insn.mnemonic == ZYDIS_MNEMONIC_JMP) {
+      p += ops[0].imm.value.s;
+    } else if (insn.mnemonic == ZYDIS_MNEMONIC_CALL) {
       back = p;
       p = m.text_of(func);
     } else if (insn.mnemonic == ZYDIS_MNEMONIC_RET) {
@@ -599,6 +730,19 @@ TEST(X64HookLength, EmptyProgram) {
   RecordProperty("instructions", static_cast<int>(length));
   // An empty eBPF program under its JIT runs 4 or more.
   EXPECT_LE(length, 16u);
+  EXPECT_EQ(run_hook(m), 1u);
+}
+
+TEST(X64HookLength, EmptyProgramOnAStackOfTheCpu) {
+  NativeModule m;
+  u32 func = m.add("", "i", [=](IrBuilder& b) { b.ret({b.c32(1)}); });
+  x64::HookEntry hook = hook_entry(func);
+  hook.own_stack = true;
+  m.add_hook(hook);
+  ASSERT_NO_FATAL_FAILURE(m.finish());
+  u32 length = path_length(m, func);
+  RecordProperty("instructions", static_cast<int>(length));
+  EXPECT_LE(length, 37u);
   EXPECT_EQ(run_hook(m), 1u);
 }
 
