@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// Netfilter: stores a byte into each UDP datagram to port 5301, where the map says, and lets it pass. wring: no eBPF
-// twin (Linux 6.1 has no eBPF program type for netfilter).
+// Netfilter: stores a byte into each UDP datagram to port 5301, where the map says, and lets it pass.
+// wring: no eBPF twin (Linux 6.1 has no eBPF program type for netfilter).
 #include <wring.h>
 
 WRING_LICENSE("GPL");
