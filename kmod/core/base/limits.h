@@ -76,6 +76,9 @@ constexpr u32 kExceptionSlots = 64;
 constexpr u32 kMinExceptionSlots = 4;
 constexpr u32 kExceptionPoolBytes = 8 * 1024;
 constexpr u64 kMaxExceptionBytes = u64{4} << 20;
+// Instances of a store that may reach each other: what is done for all of them (stack pointers at every invocation, a
+// search for exceptions nobody refers to) takes a few milliseconds at most.
+constexpr u32 kMaxLinkedInstances = 4096;
 // Fuel is handed out in slices, between which the time is looked at (runtime/slices.h). The slowest code, which misses
 // every cache, takes some 20 ns for a unit; code and data of so many bytes together stay in the caches, and then it is
 // some 2 ns.
@@ -88,5 +91,7 @@ constexpr u32 kNmiMicroseconds = 250;  // the most that a hook may take in an NM
 // Bulk operations cost one unit of fuel for this many bytes, and look at the time after so many.
 constexpr u32 kBulkBytesPerFuel = 64;
 constexpr u32 kBulkPieceBytes = 64 * 1024;
+// The search for exceptions goes from place to place, each a cache line or more, some 100 ns.
+constexpr u32 kCollectorPieceBytes = 16 * 1024;
 
 }  // namespace wring

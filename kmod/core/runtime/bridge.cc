@@ -62,7 +62,7 @@ void release_bridges(void* what) {
 }  // namespace
 
 Err ensure_bridges(wring_instance* instance, Diag* diag) {
-  mark_linked(instance);
+  TRY(mark_linked(instance, diag));
   if (instance->is_bridged) return Err::kOk;
   Arena scratch(kMaxCompileBytes);
   // Too large for the kernel's stack.

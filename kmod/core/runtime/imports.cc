@@ -142,8 +142,8 @@ bool passes_functions(const Module& module, const Import& import) {
 
 Err bind_import(wring_instance* instance, const Import& import, wring_instance* exporter,
                 const Export& e, Diag* diag) {
-  mark_linked(exporter);
-  mark_linked(instance);
+  TRY(mark_linked(exporter, diag));
+  TRY(mark_linked(instance, diag));
   bool passes = passes_functions(instance->module(), import);
   if (passes) TRY(ensure_bridges(instance, diag));
   if (passes || import.kind == ExternKind::kFunc) TRY(ensure_bridges(exporter, diag));

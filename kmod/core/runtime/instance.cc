@@ -195,15 +195,19 @@ Err plan_globals(wring_code* code, Diag* diag) {
 
 bool is_exn(ValType type) { return is_ref(type) && top_of(type) == ValType::kExnRef; }
 
-void plan_exceptions(wring_code* code, bool throws) {
+Err plan_exceptions(wring_code* code, bool throws, Diag* diag) {
   const Module& module = *code->module->module;
   u32 words = 0;
   for (u32 i = 0; i < module.tags.size(); i++) words = max(words, value_words(module.tag_type(i)));
   if (throws) code->plan.exceptions = ExceptionPool::shape_for(words);
-  for (const Global& global : paced(module.globals))
-    code->plan.has_exn_places |= is_exn(global.type.type);
-  for (const wring::Table& table : module.tables)
-    code->plan.has_exn_places |= is_exn(table.type.elem);
+  Vec<u32> globals(&code->tables), tables(&code->tables);
+  for (u32 i = 0; i < module.globals.size(); i++, tick())
+    if (is_exn(module.globals[i].type.type) && !globals.push(i)) return diag->no_memory();
+  for (u32 i = 0; i < module.tables.size(); i++)
+    if (is_exn(module.tables[i].type.elem) && !tables.push(i)) return diag->no_memory();
+  code->plan.exn_globals = globals.span();
+  code->plan.exn_tables = tables.span();
+  return Err::kOk;
 }
 
 }  // namespace
@@ -212,7 +216,7 @@ Err make_plan(wring_code* code, const BitSet& may_grow, bool throws, Diag* diag)
   const Module& module = *code->module->module;
   TRY(plan_functions(code, diag));
   TRY(plan_globals(code, diag));
-  plan_exceptions(code, throws);
+  TRY(plan_exceptions(code, throws, diag));
   if (!code->plan.growing_tables.init(&code->tables, module.tables.size()))
     return diag->no_memory();
   code->plan.growing_tables.merge(may_grow);
@@ -279,21 +283,38 @@ Err init_segments(wring_instance* instance, Diag* diag) {
 
 void unmark_linked(wring_instance* instance) {
   if (!instance->is_linked) return;
-  wring_instance** at = &instance->code->module->store->linked;
-  while (*at != instance) at = &(*at)->next;
+  wring_store* store = instance->code->module->store;
+  wring_instance** at = &store->linked;
+  for (; *at != instance; at = &(*at)->next) tick_and_go_on(1);
   *at = instance->next;
+  instance->next = nullptr;
   instance->is_linked = false;
   instance->refs--;
+  store->linked_count--;
+  store->functions.remove(reinterpret_cast<u64>(instance->vmctx.functions));
+  instance->exceptions.leave();
 }
 
-void mark_linked(wring_instance* instance) {
-  if (instance->is_linked) return;
+Err mark_linked(wring_instance* instance, Diag* diag) {
+  if (instance->is_linked) return Err::kOk;
+  wring_store* store = instance->code->module->store;
+  if (store->linked_count >= kMaxLinkedInstances)
+    return diag->fail(Err::kLimit, kNone, kNone, "more than %u instances linked to each other",
+                      kMaxLinkedInstances);
+  u64 functions = reinterpret_cast<u64>(instance->vmctx.functions);
+  u64 bytes = u64{instance->code->plan.functions.size()} * sizeof(wring_func_ref);
+  if (!store->functions.add(functions, functions + bytes, instance)) return diag->no_memory();
+  if (!instance->exceptions.join(&store->exceptions)) {
+    store->functions.remove(functions);
+    return diag->no_memory();
+  }
   instance->is_linked = true;
   instance->refs++;
-  wring_store* store = instance->code->module->store;
+  store->linked_count++;
   instance->next = store->linked;
   store->linked = instance;
   set_fuel_slice(instance);
+  return Err::kOk;
 }
 
 void destroy_instance(wring_instance* instance) {

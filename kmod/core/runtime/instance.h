@@ -26,9 +26,14 @@ Err init_segments(wring_instance* instance, Diag* diag);
 // Frees the instance and what it owns, not its references. No assertions.
 void destroy_instance(wring_instance* instance);
 
-// Keeps the instance until its store goes, because others may reach it or it them; and the contrary. No assertions.
-void mark_linked(wring_instance* instance);
+// Keeps the instance until its store goes, because others may reach it or it them; and the contrary. May sleep, no
+// assertions. After an error (memory, too many) nothing has changed.
+Err mark_linked(wring_instance* instance, Diag* diag);
 void unmark_linked(wring_instance* instance);
+// The first of all that the instance is linked to, itself included, or the instance; `next` leads to the others.
+inline wring_instance* first_linked(wring_instance* instance) {
+  return instance->is_linked ? instance->code->module->store->linked : instance;
+}
 
 // A reference to function `func`, which must be address-taken. Any context.
 inline u64 func_ref_of(const wring_instance& instance, u32 func) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // The C interface to instances: creation, stacks and invocations.
+#include "core/base/pace.h"
 #include "core/runtime/instance.h"
 #include "core/runtime/lifetime.h"
 #include "core/runtime/table.h"
@@ -33,6 +34,8 @@ bool is_own_function(const wring_instance& instance, u64 word) {
          reinterpret_cast<const wring_func_ref*>(word)->code;
 }
 
+constexpr u32 kLookupSteps = 16;  // among linked instances
+
 // Whether generated code may use what the host passes as a reference of that type.
 bool is_valid_ref(const wring_instance& instance, ValType type, u64 word) {
   if (word == 0) return is_nullable(type);
@@ -40,12 +43,12 @@ bool is_valid_ref(const wring_instance& instance, ValType type, u64 word) {
   // Exceptions do not outlive what refers to them, and the host's word is not looked at.
   if (top_of(type) == ValType::kExnRef || heap_of(type) == heap_of(ValType::kNullFuncRef))
     return false;
-  bool is_function = is_own_function(instance, word);
-  if (instance.is_linked)
-    for (const wring_instance* i = instance.code->module->store->linked; i && !is_function;
-         i = i->next)
-      is_function = is_own_function(*i, word);
-  return is_function &&
+  const wring_instance* owner = &instance;
+  if (instance.is_linked) {
+    owner = static_cast<wring_instance*>(instance.code->module->store->functions.find(word));
+    tick_and_go_on(kLookupSteps);
+  }
+  return owner && is_own_function(*owner, word) &&
          (!is_concrete(type) || reinterpret_cast<const wring_func_ref*>(word)->type_id ==
                                     instance.code->module->type_ids[type_index_of(type)]);
 }
@@ -78,7 +81,7 @@ u32 enter(wring_instance* instance, u32 func, unsigned long long* argv) {
   if (reason == WRING_TRAP_None && vmctx->exception) reason = wring_lib_uncaught(vmctx);
   vmctx->may_sleep = 0;
   // Hook entries rely on what does not change between invocations.
-  if (reason == WRING_TRAP_None) runtime::save_stack_pointers(instance);
+  if (reason == WRING_TRAP_None) runtime::save_own_stack_pointers(instance);
   return reason;
 }
 
@@ -115,7 +118,7 @@ extern "C" int wring_instance_new(wring_code* code, const wring_import_value* im
     wring_instance_put(instance);
     return runtime::report(result, diag, err);
   }
-  runtime::save_stack_pointers(instance);
+  runtime::save_own_stack_pointers(instance);
   *out = instance;
   return 0;
 }

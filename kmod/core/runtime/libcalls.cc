@@ -8,6 +8,7 @@
 #include "core/base/nospec.h"
 #include "core/base/recovery.h"
 #include "core/runtime/instance.h"
+#include "core/runtime/sleep.h"
 #include "core/runtime/slices.h"
 #include "core/runtime/table.h"
 #include "core/runtime/trap.h"
@@ -38,6 +39,8 @@ u64 libcall_address(Libcall call) {
   WRING_UNREACHABLE();
 }
 
+using runtime::SleepSection;
+
 namespace {
 
 // Of tables: some take longer than bytes do.
@@ -57,30 +60,6 @@ u64 take_reserve(wring_vmctx* vmctx, u64 most) {
 runtime::Table* table_of(wring_vmctx* vmctx, u32 table) {
   return runtime::instance_of(vmctx)->tables[table];
 }
-
-// Around what may sleep: an invocation that uses the FPU must leave it alone meanwhile.
-class SleepSection {
- public:
-  explicit SleepSection(wring_vmctx* vmctx)
-      : root_(runtime::instance_of(vmctx->root)), leaves_fpu_(root_->in_fpu_section) {
-    if (!leaves_fpu_) return;
-    root_->has_left_fpu = true;
-    wring_os_fpu_end();
-  }
-  ~SleepSection() {
-    if (leaves_fpu_) end(root_);
-  }
-  static void end(wring_instance* root) {
-    root->has_left_fpu = false;
-    wring_os_fpu_begin();
-  }
-  SleepSection(const SleepSection&) = delete;
-  SleepSection& operator=(const SleepSection&) = delete;
-
- private:
-  wring_instance* root_;
-  bool leaves_fpu_;
-};
 
 // What a library call comes to in which an invariant breaks.
 void end_broken_call(wring_vmctx* vmctx) {
@@ -178,6 +157,11 @@ bool charge(wring_vmctx* vmctx, u64 fuel) {
 // Pays for a bulk operation on `bytes` bytes, before it is done (table entries cost a unit each to make). Where that
 // ends a slice the time is looked at, so that many small operations take no longer than other code.
 bool pay(wring_vmctx* vmctx, u64 bytes) { return charge(vmctx, bytes / kBulkBytesPerFuel); }
+
+// The same after a piece of longer work, with a look at the time in any case.
+bool pay_and_check_time(wring_vmctx* vmctx, u64 bytes) {
+  return pay(vmctx, bytes) && check_time(vmctx);
+}
 
 // Calls work(done, n) for pieces of a job of `total` units, of `piece` at most, with a look at the time in between.
 template <class F>
@@ -362,17 +346,16 @@ extern "C" void wring_lib_elem_drop(wring_vmctx* vmctx, u32 segment) {
 extern "C" wring_exception* wring_lib_exn_new(wring_vmctx* vmctx, u32 tag, u32 func, u32 origin) {
   return guarded_call(vmctx, [&]() -> wring_exception* {
     wring_instance* instance = runtime::instance_of(vmctx);
-    wring_exception* exception = instance->exceptions.take();
+    u32 words = runtime::value_words(instance->module().tag_type(tag));
+    if (!pay(vmctx, u64{words} * sizeof(u64))) return nullptr;  // for clearing them
+    wring_exception* exception = instance->exceptions.take(words);
     if (!exception) {
-      u64 scanned_bytes;
-      if (!runtime::collect_exceptions(vmctx, check_time, &scanned_bytes) ||
-          !pay(vmctx, scanned_bytes))
-        return nullptr;
-      exception = instance->exceptions.take();
+      if (!runtime::collect_exceptions(vmctx, pay_and_check_time)) return nullptr;
+      exception = instance->exceptions.take(words);
     }
     if (!exception && vmctx->may_sleep) {
       SleepSection section(vmctx);
-      if (instance->exceptions.grow()) exception = instance->exceptions.take();
+      if (instance->exceptions.grow()) exception = instance->exceptions.take(words);
     }
     if (!exception) {
       trap(vmctx, TrapReason::kOutOfExceptions);
@@ -381,7 +364,7 @@ extern "C" wring_exception* wring_lib_exn_new(wring_vmctx* vmctx, u32 tag, u32 f
     exception->tag = vmctx->tags[tag];
     exception->throw_func = func;
     exception->throw_offset = origin;
-    exception->value_words = runtime::value_words(instance->module().tag_type(tag));
+    exception->value_words = words;
     return exception;
   });
 }

@@ -12,6 +12,7 @@
 #include "core/engine.h"
 #include "core/link/binding.h"
 #include "core/link/link.h"
+#include "core/runtime/address_index.h"
 #include "core/runtime/exceptions.h"
 #include "core/runtime/signatures.h"
 #include "core/wasm/module.h"
@@ -66,8 +67,9 @@ struct InstancePlan {
   BitSet growing_tables;                    // by table index: may grow
   Span<const StackPointer> stack_pointers;  // at most WRING_MAX_STACK_POINTERS
   ExceptionPool::Shape exceptions;
-  bool has_exn_places = false;  // globals or tables of exceptions
-  bool uses_fpu = false;        // an invocation may get into code that does
+  Span<const u32> exn_globals;  // indices of the globals and tables of exceptions
+  Span<const u32> exn_tables;
+  bool uses_fpu = false;  // an invocation may get into code that does
 };
 
 }  // namespace wring::runtime
@@ -77,6 +79,10 @@ struct wring_store {
   wring_limits limits = {};
   wring::runtime::Signatures signatures;
   wring_instance* linked = nullptr;
+  wring::u32 linked_count = 0;
+  // Of linked instances: the records of their functions (owner: the instance), and exceptions (runtime/exceptions.h).
+  wring::runtime::AddressIndex functions;
+  wring::runtime::AddressIndex exceptions;
   wring::u64 const_operands[wring::kMaxConstDepth];  // while a constant expression is evaluated
 };
 
@@ -115,7 +121,7 @@ struct wring_instance {
   bool is_linked = false;          // on the store's list, which holds a reference
   bool in_fpu_section = false;     // of the invocation that entered here
   bool has_left_fpu = false;       // and a library call of it has given the FPU back for a while
-  wring_instance* next = nullptr;  // on the store's list
+  wring_instance* next = nullptr;  // on the store's list; null if it is on none
   wring_code* code = nullptr;
   wring::Arena arena;
   wring_vmctx vmctx = {};

@@ -6,9 +6,11 @@
 // The walk ends at the entry stub, whose stack pointer is vmctx->entry_sp, and reads nothing beyond.
 #include "core/runtime/trap.h"
 
+#include "core/base/pace.h"
 #include "core/base/recovery.h"
 #include "core/runtime/bridge.h"
 #include "core/runtime/instance.h"
+#include "core/runtime/sleep.h"
 
 namespace wring::runtime {
 
@@ -79,30 +81,38 @@ wring_trap_frame describe(const Frame& frame, bool is_foreign) {
   return {is_foreign ? WRING_NO_INDEX : module.function_at(origin, frame.func), origin};
 }
 
-// Calls f for the instance, or for all of its store that are linked.
+constexpr u32 kInstanceSteps = 16;  // half a dozen places that no cache holds
+
+// Calls f for all that the instance is linked to. Where they are many others get a turn.
 template <class F>
-void for_each_linked(wring_instance* instance, F&& f) {
-  if (!instance->is_linked) return f(instance);
-  for (wring_instance* i = instance->code->module->store->linked; i; i = i->next) f(i);
+void for_each_linked(wring_instance* entered, F&& f) {
+  if (!entered->is_linked) return f(*entered);
+  SleepSection section(&entered->vmctx);
+  for (wring_instance* i = first_linked(entered); i; i = i->next) {
+    f(*i);
+    if (entered->vmctx.may_sleep) tick_and_go_on(kInstanceSteps);
+  }
 }
 
 }  // namespace
 
 static_assert(WRING_MAX_STACK_POINTERS == kMaxStackPointers);
 
+void save_own_stack_pointers(wring_instance* instance) {
+  u64* saved = reinterpret_cast<u64*>(instance->vmctx.stack_pointers);
+  for (const StackPointer& pointer : instance->code->plan.stack_pointers)
+    __builtin_memcpy(saved++, instance->vmctx.globals[pointer.global], sizeof(u64));
+}
+
 void save_stack_pointers(wring_instance* entered) {
-  for_each_linked(entered, [](wring_instance* instance) {
-    u64* saved = reinterpret_cast<u64*>(instance->vmctx.stack_pointers);
-    for (const StackPointer& pointer : instance->code->plan.stack_pointers)
-      __builtin_memcpy(saved++, instance->vmctx.globals[pointer.global], sizeof(u64));
-  });
+  for_each_linked(entered, [](wring_instance& instance) { save_own_stack_pointers(&instance); });
 }
 
 void restore_stack_pointers(wring_instance* entered) {
-  for_each_linked(entered, [](wring_instance* instance) {
-    const u64* saved = reinterpret_cast<const u64*>(instance->vmctx.stack_pointers);
-    for (const StackPointer& pointer : instance->code->plan.stack_pointers)
-      __builtin_memcpy(instance->vmctx.globals[pointer.global], saved++, sizeof(u64));
+  for_each_linked(entered, [](wring_instance& instance) {
+    const u64* saved = reinterpret_cast<const u64*>(instance.vmctx.stack_pointers);
+    for (const StackPointer& pointer : instance.code->plan.stack_pointers)
+      __builtin_memcpy(instance.vmctx.globals[pointer.global], saved++, sizeof(u64));
   });
 }
 
