@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 // Exceptions: throwing and catching in and across instances, what becomes of those nobody refers to any more, and traps
 // of those nobody catches.
+#include <algorithm>
+
+#include "core/abi/libcalls.h"
 #include "core/base/limits.h"
+#include "core/runtime/exceptions.h"
 #include "selftests/core/runtime/engine_fixture.h"
 #include "selftests/core/wasm/module_builder.h"
 
@@ -14,8 +18,9 @@ using ExceptionsTest = EngineTest;
 
 constexpr uint8_t kThrow = 0x08, kThrowRef = 0x0a, kTryTable = 0x1f, kBlock = 0x02, kLoop = 0x03,
                   kEnd = 0x0b, kGet = 0x20, kSet = 0x21, kTee = 0x22, kCall = 0x10, kDrop = 0x1a,
-                  kUnreachable = 0x00, kVoid = 0x40, kBrIf = 0x0d, kSub = 0x6b, kConst = 0x41,
-                  kTableGet = 0x25, kTableSet = 0x26, kCatch = 0, kCatchRef = 1, kCatchAll = 2;
+                  kUnreachable = 0x00, kIf = 0x04, kElse = 0x05, kVoid = 0x40, kBrIf = 0x0d,
+                  kSub = 0x6b, kConst = 0x41, kTableGet = 0x25, kTableSet = 0x26, kCatch = 0,
+                  kCatchRef = 1, kCatchAll = 2;
 constexpr uint8_t kTag = 4, kFunc = 0;
 
 Bin exported(const std::string& name, uint8_t kind, uint8_t index) {
@@ -180,6 +185,201 @@ TEST_F(ExceptionsTest, TagsMustMatch) {
   ASSERT_EQ(wring_module_export(loaded[0].module, 5, &desc), 0);
   EXPECT_EQ(desc.kind, 4u);
   EXPECT_STREQ(desc.params, "i");
+}
+
+// What a search for exceptions costs, and how often others get a turn meanwhile. Each question whether the invocation
+// may go on is a turn.
+class CollectionTest : public EngineTest {
+ protected:
+  void TearDown() override {
+    wring_posix_on_yield(nullptr, nullptr);
+    EngineTest::TearDown();
+  }
+  struct Cost {
+    unsigned trap = 0, turns = 0;
+    unsigned long long fuel = 0;
+  };
+  // Of a call, which is interrupted in the n-th turn (0: not at all).
+  Cost cost(wring_instance* i, const std::string& name, unsigned long long arg, unsigned n = 0) {
+    constexpr unsigned long long kMuch = 1ull << 40;
+    Cost c;
+    unsigned long long fuel = kMuch;
+    stop_at_ = n;
+    turns_ = 0;
+    wring_posix_on_yield(
+        [](void* self) {
+          auto* t = static_cast<CollectionTest*>(self);
+          return static_cast<int>(++t->turns_ == t->stop_at_);
+        },
+        this);
+    wring_instance_vmctx(i)->time_slice = 0;
+    c.trap = call(i, name, {arg}, &fuel).trap;
+    wring_posix_on_yield(nullptr, nullptr);
+    c.turns = turns_;
+    c.fuel = kMuch - fuel;
+    return c;
+  }
+  // Turns are no further apart than pieces of a collection, where that is most of what the call does.
+  static void expect_pieces(const Cost& c) {
+    EXPECT_EQ(c.trap, 0u);
+    EXPECT_GE(c.turns, c.fuel / (kCollectorPieceBytes / kBulkBytesPerFuel + 64));
+  }
+
+  unsigned turns_ = 0, stop_at_ = 0;
+};
+
+// Throws often enough, keeping a reference, that exceptions are looked for: twice.
+constexpr unsigned kChurn = 2 * kExceptionSlots + 1;
+
+Bin with_globals(uint8_t type, uint32_t count) {
+  Bin global =
+      type == kExnRef ? Bin{kExnRef, 1, 0xd0, kExnRef, kEnd} : Bin{type, 1, kConst, 0, kEnd};
+  Bin globals = uleb(count);
+  for (uint32_t i = 0; i < count; i++) globals.insert(globals.end(), global.begin(), global.end());
+  return header() + type_section() + section(3, vec({{1}, {1}, {1}})) + section(13, vec({{0, 0}})) +
+         section(6, globals) + section(7, vec({exported("churn", kFunc, 2)})) +
+         section(10, vec({body(kThrows), body(kCatches), body(kChurns)}));
+}
+
+TEST_F(CollectionTest, GlobalsThatHoldNoExceptionsCostNothing) {
+  Cost few = cost(load_binary(with_globals(kI32, 1)), "churn", kChurn);
+  Cost many = cost(load_binary(with_globals(kI32, 90'000)), "churn", kChurn);
+  EXPECT_EQ(few.trap, 0u);
+  EXPECT_EQ(many.fuel, few.fuel);
+  EXPECT_EQ(many.turns, few.turns);
+}
+
+TEST_F(CollectionTest, GlobalsThatMayArePaidForAndPaced) {
+  constexpr unsigned kGlobals = 90'000;
+  Cost few = cost(load_binary(with_globals(kExnRef, 1)), "churn", kChurn);
+  Cost many = cost(load_binary(with_globals(kExnRef, kGlobals)), "churn", kChurn);
+  // A cache line each at least, in each of the two.
+  EXPECT_GE(many.fuel - few.fuel, 2 * kGlobals);
+  expect_pieces(many);
+}
+
+// However little there is to look through, each exception there may be is looked at.
+TEST_F(CollectionTest, ExceptionsArePaidFor) {
+  wring_instance* i = load_binary(thrower(4000));
+  Cost few = cost(i, "churn", kChurn);
+  for (unsigned long long n = 0; n < 3000; n++) EXPECT_VALUE(call(i, "keep", {n}), n);
+  Cost many = cost(i, "churn", 3000);
+  EXPECT_GE(many.fuel - few.fuel, 2 * 3000u);
+  for (unsigned long long n = 0; n < 3000; n += 100) EXPECT_VALUE(call(i, "rethrow", {n}), n);
+}
+
+// Killed in each turn of a collection: whatever has been marked or given back then, nothing is lost.
+TEST_F(CollectionTest, MayBeAbandonedAnywhere) {
+  wring_instance* i = load_binary(thrower(20'000));
+  for (unsigned long long n = 0; n < 50; n++) EXPECT_VALUE(call(i, "keep", {n}), n);
+  long long before = wring_posix_live_allocations();
+  unsigned total = cost(i, "churn", kChurn).turns;
+  EXPECT_GT(total, 20u);
+  for (unsigned n = 1; n <= total; n++) {
+    Cost c = cost(i, "churn", kChurn, n);
+    if (c.trap == 0) continue;  // the one before has left more room
+    ASSERT_EQ(c.trap, unsigned{WRING_TRAP_Interrupted});
+    ASSERT_EQ(c.turns, n);
+    if (n % 2) continue;  // the next one is abandoned, too
+    EXPECT_VALUE(call(i, "rethrow", {n % 50}), n % 50);
+    EXPECT_VALUE(call(i, "churn", {kChurn}), 0u);
+  }
+  for (unsigned long long n = 0; n < 50; n++) EXPECT_VALUE(call(i, "rethrow", {n}), n);
+  EXPECT_EQ(wring_posix_live_allocations(), before) << "the slots to begin with would do";
+}
+
+// Exports "deep", which calls itself as often as its argument says with a reference to an exception in each frame,
+// and then throws often.
+Bin deep() {
+  const Bin dives = kCatchBlock +
+                    Bin{kGet, 0, kCall, 0, kDrop, kEnd, kUnreachable, kEnd, kSet, 1, kDrop} +
+                    Bin{kGet, 0, kIf, kI32, kGet, 0, kConst, 1, kSub, kCall, 3, kElse, kConst} +
+                    sleb(kChurn) + Bin{kCall, 2, kEnd, kConst, 0, kGet, 1, kTableSet, 0, kEnd};
+  return header() + type_section() + section(3, vec({{1}, {1}, {1}, {1}})) +
+         section(4, vec({{kExnRef, 0, 1}})) + section(13, vec({{0, 0}})) +
+         section(7, vec({exported("throw", kFunc, 0), exported("tag", kTag, 0),
+                         exported("deep", kFunc, 3)})) +
+         section(10,
+                 vec({body(kThrows), body(kCatches), body(kChurns), body(dives, {1, 1, kExnRef})}));
+}
+
+TEST_F(CollectionTest, WordsOfDeepStacksAreFoundAmongManyInstancesAsAmongFew) {
+  constexpr unsigned kInstances = 300;
+  wring_instance* i = load_binary(deep());
+  auto link = [&] { load_binary(importer(), {from(i, "throw"), from(i, "tag")}); };
+  link();
+  EXPECT_EQ(cost(i, "deep", 1000).trap, 0u);  // after that the pool is as large as it gets
+  Cost few = cost(i, "deep", 1000);
+  for (unsigned n = 0; n < kInstances; n++) link();
+  Cost many = cost(i, "deep", 1000);
+  EXPECT_GT(few.turns, 200u);
+  expect_pieces({0, many.turns - few.turns, many.fuel - few.fuel});
+  // Three times a collection each, however many words there are.
+  constexpr unsigned kMostOfInstance = 3 * 8, kMostCollections = 4;
+  EXPECT_GT(many.fuel, few.fuel + kInstances);
+  EXPECT_LT(many.fuel, few.fuel + few.fuel / 4 + kInstances * kMostOfInstance * kMostCollections);
+}
+
+// The steps themselves: what a collection does between two questions whether it may go on.
+struct Questions {
+  u64 bytes = 0, most = 0;
+  unsigned count = 0, stop_at = 0;
+} g_questions;
+
+bool collect(wring_instance* i, unsigned stop_at = 0) {
+  g_questions = {};
+  g_questions.stop_at = stop_at;
+  wring_vmctx* vmctx = wring_instance_vmctx(i);
+  vmctx->entry_sp = vmctx->guest_sp = nullptr;  // no frames
+  return runtime::collect_exceptions(vmctx, [](wring_vmctx*, u64 bytes) {
+    g_questions.bytes += bytes;
+    g_questions.most = std::max(g_questions.most, bytes);
+    return ++g_questions.count != g_questions.stop_at;
+  });
+}
+
+TEST_F(CollectionTest, EveryStepCounts) {
+  constexpr u64 kLine = 64, kGlobals = 10'000, kTable = 10'000, kInstances = 500;
+  wring_instance* globals = load_binary(with_globals(kExnRef, kGlobals));
+  EXPECT_TRUE(collect(globals));
+  EXPECT_GE(g_questions.bytes, kGlobals * kLine + 2 * kExceptionSlots * kLine);
+  EXPECT_LE(g_questions.most, kCollectorPieceBytes + 8 * kLine);
+  wring_instance* table = load_binary(thrower(kTable));
+  EXPECT_TRUE(collect(table));
+  EXPECT_GE(g_questions.bytes, kTable * sizeof(u64) + 2 * kExceptionSlots * kLine);
+  EXPECT_LE(g_questions.most, kCollectorPieceBytes + 8 * kLine);
+  wring_instance* linked = load_binary(thrower(1));
+  for (u64 n = 0; n < kInstances; n++)
+    load_binary(importer(), {from(linked, "throw"), from(linked, "tag")});
+  EXPECT_TRUE(collect(linked));
+  EXPECT_GE(g_questions.bytes, kInstances * 3 * kLine);
+  EXPECT_LE(g_questions.most, kCollectorPieceBytes + 8 * kLine);
+  // Once told to stop, it does.
+  unsigned total = g_questions.count;
+  EXPECT_GT(total, 3u);
+  for (unsigned n = 1; n <= total; n++) {
+    EXPECT_FALSE(collect(linked, n));
+    EXPECT_EQ(g_questions.count, n);
+  }
+}
+
+TEST_F(CollectionTest, ThrowingCostsWhatTheTagTakes) {
+  // Tags of no value and of a thousand v128, and what throws both.
+  const Bin throws = {kThrow, 0, kEnd}, many = {kUnreachable, kThrow, 1, kEnd};
+  wring_instance* i = load_binary(
+      header() + types({func_type({}, {}), func_type(testing::repeat(kMaxParams, {kV128}), {})}) +
+      section(3, vec({{0}, {0}})) + section(13, vec({{0, 0}, {0, 1}})) +
+      section(10, vec({body(throws), body(many)})));
+  wring_vmctx* vmctx = wring_instance_vmctx(i);
+  for (unsigned tag : {0u, 1u}) {
+    constexpr long long kFuel = 10'000;
+    vmctx->fuel = kFuel;
+    wring_exception* exception = wring_lib_exn_new(vmctx, tag, 0, 0);
+    ASSERT_NE(exception, nullptr);
+    EXPECT_EQ(exception->value_words, tag * 2 * kMaxParams);
+    EXPECT_EQ(kFuel - vmctx->fuel, tag * 16 * kMaxParams / kBulkBytesPerFuel);
+    wring_lib_exn_free(vmctx, exception);
+  }
 }
 
 }  // namespace

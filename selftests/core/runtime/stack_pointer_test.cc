@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // Traps put shadow stack pointers back, and nothing else.
+#include "core/base/pace.h"
 #include "core/runtime/objects.h"
 #include "selftests/core/runtime/engine_fixture.h"
 #include "selftests/core/wasm/module_builder.h"
@@ -236,6 +237,40 @@ TEST_F(StackPointerHookTest, CostsNothingWhereFunctionsPutItBack) {
   u64 saving = entry_bytes("(func (export \"restore\") (param i32) local.get 0 global.set 0)");
   EXPECT_GT(saving, plain);
   EXPECT_LE(saving, plain + 32);
+}
+
+// However many instances are linked, others get a turn while the stack pointers of all are remembered or put back.
+TEST_F(StackPointerTest, OfManyInstancesLeaveTurnsForOthers) {
+  wring_instance* first = load("(module" + std::string(kFrame) + ")");
+  load("(module (import \"m\" \"run\" (func (param i32) (result i32))))", {from(first, "run")});
+  Loaded importer = loaded.back();
+  wring_import_value import = from(first, "run");
+  constexpr unsigned kInstances = kMaxLinkedInstances - 2;
+  for (unsigned n = 0; n < kInstances; n++) {
+    wring_instance* i = nullptr;
+    ASSERT_EQ(wring_instance_new(importer.code, &import, 1, &i, &error), 0) << error.message;
+    wring_instance_put(i);  // stays, as it is linked
+  }
+  unsigned turns = 0;
+  wring_posix_on_yield(
+      [](void* count) {
+        ++*static_cast<unsigned*>(count);
+        return 0;
+      },
+      &turns);
+  wring_os_pace = kTurnSteps;
+  EXPECT_VALUE(call(first, "run", {1}), 0u - 16);
+  unsigned once = turns;
+  EXPECT_GE(once, kInstances * 16 / kTurnSteps - 1);
+  EXPECT_TRAP(call(first, "run", {0}), WRING_TRAP_Unreachable);
+  EXPECT_GE(turns - once, 2 * once - 1);
+  wring_posix_on_yield(nullptr, nullptr);
+  EXPECT_EQ(global(first, 0), kTop);
+  // There are no more than that.
+  wring_instance* i = nullptr;
+  EXPECT_EQ(wring_instance_new(importer.code, &import, 1, &i, &error), -WRING_ERR_LIMIT);
+  EXPECT_STREQ(error.message, "more than 4096 instances linked to each other");
+  EXPECT_VALUE(call(first, "run", {1}), 0u - 16 * 3);
 }
 
 }  // namespace
