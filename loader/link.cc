@@ -22,6 +22,19 @@ const FamilyOps& ops_of(std::uint32_t type) {
   return *family->ops;
 }
 
+// The kind of hook to attach to, by its name or as guests say.
+const Family& take_family(Words* words) {
+  std::vector<std::string> names;
+  for (const Family& family : families()) {
+    names.push_back(family.name);
+    if (words->peek() == family.section) names.back() = family.section;
+  }
+  std::string name = words->expect(names);
+  for (const Family& family : families())
+    if (name == family.name || name == family.section) return family;
+  throw usage_error("unknown word '" + name + "'");
+}
+
 void detach_in_module(const Fd& device, std::uint32_t id) {
   wring_link_detach detach{};
   detach.id = id;
@@ -126,17 +139,16 @@ std::uint32_t take_link(Words* words) {
 
 int link_attach(Words words, const Output& out) {
   ProgramRef ref = take_program(&words);
-  std::uint32_t type = type_from_name(words.take("a kind of hook"));
+  const Family& family = take_family(&words);
   Attachment attachment;
-  if (type == WRING_PROG_MODULE) throw usage_error("programs of type module have no hook");
-  ops_of(type).parse(&words, &attachment);
+  family.ops->parse(&words, &attachment);
   words.end();
   Fd device = open_device();
   FoundProgram program = find_program(device, ref);
   const wring_prog_info& raw = program.info.raw;
-  if (raw.type != type)
+  if (raw.type != family.type)
     throw Failure("program " + field_text(raw.name) + " is of type " + type_name(raw.type) +
-                  ", not " + type_name(type));
+                  ", not " + family.name);
   wring_link_info info = attach(device, program, &attachment);
   try {
     if (out.json())

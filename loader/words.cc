@@ -29,17 +29,16 @@ std::string Words::take(const std::string& what) {
   return words_[next_++];
 }
 
-std::optional<std::string> Words::accept(std::initializer_list<const char*> keywords) {
+std::optional<std::string> Words::accept(const std::vector<std::string>& keywords) {
   if (done()) return std::nullopt;
-  auto keyword = complete(words_[next_], {keywords.begin(), keywords.end()});
+  auto keyword = complete(words_[next_], keywords);
   if (keyword) next_++;
   return keyword;
 }
 
-std::string Words::expect(std::initializer_list<const char*> keywords) {
+std::string Words::expect(const std::vector<std::string>& keywords) {
   std::string wanted;
-  for (const char* keyword : keywords)
-    wanted += (wanted.empty() ? "" : ", ") + std::string(keyword);
+  for (const std::string& keyword : keywords) wanted += (wanted.empty() ? "" : ", ") + keyword;
   if (done()) throw usage_error("expected one of: " + wanted);
   auto keyword = accept(keywords);
   if (!keyword) throw usage_error("unknown word '" + peek() + "', expected one of: " + wanted);

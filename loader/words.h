@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,9 +21,9 @@ class Words {
   // The next word; `what` names it in the usage error when there is none.
   std::string take(const std::string& what);
   // Consumes the next word if it is one of `keywords` or a unique prefix of one, and returns that keyword.
-  std::optional<std::string> accept(std::initializer_list<const char*> keywords);
+  std::optional<std::string> accept(const std::vector<std::string>& keywords);
   // As accept, but anything else is a usage error.
-  std::string expect(std::initializer_list<const char*> keywords);
+  std::string expect(const std::vector<std::string>& keywords);
   // A number (decimal, 0x, 0) in range.
   std::uint64_t take_number(const std::string& what, std::uint64_t min, std::uint64_t max);
   std::uint32_t take_u32(const std::string& what, std::uint32_t min, std::uint32_t max);
