@@ -359,6 +359,8 @@ int main(void)
 	struct wring_features before;
 
 	device = hook_begin(&before);
+	/* Values of per-CPU maps are compared. */
+	hook_stay_on_this_cpu();
 	test_equality();
 	test_refusals();
 	test_hostile_calls();
