@@ -8,6 +8,7 @@
 
 #include "device/command.h"
 #include "os/os.h"
+#include "policy/policy.h"
 
 static const struct wring_command *wring_command_find(const struct wring_command *commands,
 						      u32 count, unsigned int cmd)
@@ -114,4 +115,17 @@ out:
 	kfree(copy);
 	kfree(call);
 	return ret;
+}
+
+int wring_command_next_id(struct wring_call *call, struct wring_next_id *next,
+			  int (*find)(u32 id, u32 *found))
+{
+	int err;
+
+	if (next->flags)
+		return -EINVAL;
+	err = wring_may_look_up(&call->report);
+	if (err)
+		return err;
+	return next->id >= INT_MAX ? -ENOENT : find(next->id + 1, &next->id);
 }

@@ -50,4 +50,10 @@ struct wring_command {
 long wring_command_run(struct file *file, const struct wring_command *commands, u32 count,
 		       unsigned int cmd, unsigned long arg);
 
+/*
+ * The commands that list ids: `find` gives the smallest id from one on (1 to INT_MAX), or a negative errno. May sleep.
+ */
+int wring_command_next_id(struct wring_call *call, struct wring_next_id *next,
+			  int (*find)(u32 id, u32 *found));
+
 #endif /* WRING_DEVICE_COMMAND_H */

@@ -140,13 +140,5 @@ int wring_command_link_info(struct wring_call *call, void *arg)
 
 int wring_command_link_next_id(struct wring_call *call, void *arg)
 {
-	struct wring_next_id *next = arg;
-	int err;
-
-	if (next->flags)
-		return -EINVAL;
-	err = wring_may_look_up(&call->report);
-	if (err)
-		return err;
-	return next->id >= INT_MAX ? -ENOENT : wring_link_next(next->id + 1, &next->id);
+	return wring_command_next_id(call, arg, wring_link_next);
 }

@@ -359,15 +359,7 @@ void wring_program_load_undo(struct wring_call *call, void *arg)
 
 int wring_program_next_id(struct wring_call *call, void *arg)
 {
-	struct wring_next_id *next = arg;
-	int err;
-
-	if (next->flags)
-		return -EINVAL;
-	err = wring_may_look_up(&call->report);
-	if (err)
-		return err;
-	return next->id >= INT_MAX ? -ENOENT : wring_program_next(next->id + 1, &next->id);
+	return wring_command_next_id(call, arg, wring_program_next);
 }
 
 int wring_program_open(struct wring_call *call, void *arg)

@@ -309,15 +309,15 @@ int wring_link_describe(u32 id, const struct wring_program *program, struct wrin
 
 int wring_link_next(u32 id, u32 *next)
 {
-	int at = min_t(u32, id, INT_MAX);
 	bool found;
+	int at = id;
 
 	if (mutex_lock_killable(&wring_link_lock))
 		return -EINTR;
 	wring_link_sweep_locked();
 	found = idr_get_next(&wring_links, &at);
 	mutex_unlock(&wring_link_lock);
-	if (!found || at < id)
+	if (!found)
 		return -ENOENT;
 	*next = at;
 	return 0;

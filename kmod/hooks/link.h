@@ -40,7 +40,7 @@ int wring_link_detach_all(const struct wring_program *program);
 void wring_link_undo(u32 id);
 /* Describes a link of this program (NULL: of any): 0, -ENOENT or -EINTR. */
 int wring_link_describe(u32 id, const struct wring_program *program, struct wring_link_info *info);
-/* The smallest id from `id` on, -ENOENT or -EINTR. */
+/* The smallest id from `id` (at most INT_MAX) on, -ENOENT or -EINTR. */
 int wring_link_next(u32 id, u32 *next);
 
 /* Copies a name of the request, both of WRING_TARGET_LEN bytes. 0, or -EINVAL unless it is terminated and printable. */

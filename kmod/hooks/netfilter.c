@@ -101,16 +101,22 @@ static bool wring_nf_is_sound(const struct sk_buff *skb, const struct wring_nf_e
 		       end - sizeof(struct iphdr));
 }
 
+static unsigned int wring_nf_enter(const struct wring_program *program, struct sk_buff *skb)
+{
+	struct wring_nf_packet packet;
+
+	wring_nf_packet_set(&packet, skb);
+	return program->entry(&packet);
+}
+
 /* The packet is the program's to store into. */
-static unsigned int wring_nf_run_writer(const struct wring_program *program, struct sk_buff *skb)
+static unsigned int wring_nf_enter_writer(const struct wring_program *program, struct sk_buff *skb)
 {
 	struct wring_nf_established before;
-	struct wring_nf_packet packet;
 	unsigned int verdict;
 
 	wring_nf_note(skb, &before);
-	wring_nf_packet_set(&packet, skb);
-	verdict = program->entry(&packet);
+	verdict = wring_nf_enter(program, skb);
 	if (verdict == NF_DROP || wring_nf_is_sound(skb, &before))
 		return verdict;
 	this_cpu_inc(program->cpu->counters.bad_verdicts);
@@ -127,7 +133,6 @@ static unsigned int wring_nf_hook(void *priv, struct sk_buff *skb,
 {
 	const struct wring_link *link = priv;
 	const struct wring_program *program = link->program;
-	struct wring_nf_packet packet;
 	unsigned int verdict;
 
 	if (program->unit.writes_packet && skb_ensure_writable(skb, skb_headlen(skb))) {
@@ -135,12 +140,8 @@ static unsigned int wring_nf_hook(void *priv, struct sk_buff *skb,
 		return program->default_verdict;
 	}
 	local_bh_disable();
-	if (program->unit.writes_packet) {
-		verdict = wring_nf_run_writer(program, skb);
-	} else {
-		wring_nf_packet_set(&packet, skb);
-		verdict = program->entry(&packet);
-	}
+	verdict = program->unit.writes_packet ? wring_nf_enter_writer(program, skb) :
+						wring_nf_enter(program, skb);
 	local_bh_enable();
 	return verdict;
 }

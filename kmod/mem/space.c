@@ -59,21 +59,18 @@ struct wring_space_user *wring_space_take(u64 bytes)
 	most = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN) ? total : total / 2;
 	spin_lock(&wring_space_lock);
 	user = wring_space_user_find(fresh->uid);
+	if (bytes > total - wring_space_used || bytes + (user ? user->bytes : 0) > most) {
+		user = NULL;
+		goto out;
+	}
 	if (!user) {
 		user = fresh;
 		list_add(&user->list, &wring_space_users);
 		fresh = NULL;
 	}
-	if (bytes > total - wring_space_used || user->bytes + bytes > most) {
-		if (!user->bytes) {
-			list_del(&user->list);
-			fresh = user;
-		}
-		user = NULL;
-	} else {
-		user->bytes += bytes;
-		wring_space_used += bytes;
-	}
+	user->bytes += bytes;
+	wring_space_used += bytes;
+out:
 	spin_unlock(&wring_space_lock);
 	kfree(fresh);
 	return user;

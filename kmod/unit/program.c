@@ -90,8 +90,6 @@ int wring_program_next(u32 id, u32 *next)
 	const struct wring_program *program;
 	int at, err = -ENOENT;
 
-	if (id > INT_MAX)
-		return -ENOENT;
 	mutex_lock(&wring_program_lock);
 	for (at = id; (program = idr_get_next(&wring_programs, &at)); at++) {
 		if (refcount_read(&program->refs)) {

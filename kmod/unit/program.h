@@ -166,7 +166,7 @@ void wring_program_unlink(struct wring_program *program);
 
 /* Gives a program, which has one reference, its id. 0 or a negative errno with the report filled in. */
 int wring_program_register(struct wring_program *program, struct wring_report *report);
-/* The program of an id, referenced, or NULL; and the smallest id from `id` on, or -ENOENT. */
+/* The program of an id, referenced, or NULL; and the smallest id from `id` (at most INT_MAX) on, or -ENOENT. */
 struct wring_program *wring_program_find(u32 id);
 int wring_program_next(u32 id, u32 *next);
 /* Takes a reference that lasts until it is taken back; -EBUSY, if it is to be, while there are links. */
